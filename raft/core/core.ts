@@ -1,0 +1,930 @@
+// Raft as a function with a memory: inputs go in, decisions come out.
+//
+// The core knows terms, votes, where logs end and who acknowledged what. It never sees a clock, a
+// file, a socket, a payload or chance: ticks, messages, proposals and "this write is durable" are
+// its inputs, and `ready()` collects what the outside must do because of them. The loop in
+// `raft/node.ts` does it; the simulator does it differently; the decisions are the same.
+//
+//     step(message) ─┐                      ┌─▶ hardState   persist, then hardStatePersisted()
+//     tick()         │                      ├─▶ appended    persist, then entriesPersisted()
+//     propose()      ├─▶  core ─▶ ready() ──┼─▶ messages    may leave at once
+//     requestRead()  │                      ├─▶ commitIndex apply what is also durable here
+//     …Persisted()  ─┘                      └─▶ reads       rounds that a majority confirmed
+//
+// Two rules give the safety of crashes their address here instead of in the loop:
+//   1. Nothing leaves while the term or vote it speaks for is not durable (dissertation §3.8).
+//   2. An append is acknowledged up to what is durable *in the present log generation*: a
+//      truncation begins a new generation, and a write that belongs to an older one proves nothing.
+//
+// Always on: pre-vote, quorum check, leader stickiness (dissertation §9.6, §6.2, §4.2.3).
+// Sections in comments are those of the Raft paper (extended version) unless said otherwise.
+
+import assert from 'node:assert/strict';
+import type { LogTerms } from './log-terms.js';
+import { Progress } from './progress.js';
+import { electionResult, majorityValue } from './quorum.js';
+import { type ConfirmedRound, ReadIndexRounds } from './read-index.js';
+import type {
+  Append,
+  AppendReply,
+  Configuration,
+  EntryHead,
+  HardState,
+  Heartbeat,
+  HeartbeatReply,
+  LogIndex,
+  Message,
+  PreVote,
+  PreVoteReply,
+  ReplicaId,
+  Term,
+  TimeoutNow,
+  Vote,
+  VoteReply,
+} from './types.js';
+
+export interface CoreOptions {
+  readonly id: ReplicaId;
+  readonly configuration: Configuration;
+  readonly hardState: HardState;
+  /** What the log on disk holds. The core owns it from now on. */
+  readonly log: LogTerms;
+  /** What the state machine has applied: committed for certain. */
+  readonly appliedIndex: LogIndex;
+  /** Rises with every start of this replica. */
+  readonly incarnation: number;
+  /** Payload bytes of an entry of the log, for flow control. */
+  readonly byteLengthAt: (index: LogIndex) => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** The shortest election timeout; each wait is drawn from one to two times this. */
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** Messages with entries under way per follower. */
+  readonly inFlightMax: number;
+  readonly inFlightBytesMax: number;
+  /** Payload bytes in one append; a single larger entry travels alone. */
+  readonly appendBytesMax: number;
+  readonly appendEntriesMax: number;
+}
+
+type Role =
+  | { readonly kind: 'follower' }
+  | { readonly kind: 'preCandidate'; readonly votes: Map<ReplicaId, boolean> }
+  | {
+      readonly kind: 'candidate';
+      readonly votes: Map<ReplicaId, boolean>;
+      readonly isTransfer: boolean;
+      isVoteRequested: boolean;
+    }
+  | LeaderRole;
+
+interface LeaderRole {
+  readonly kind: 'leader';
+  /** Everybody but this replica. */
+  readonly progress: Map<ReplicaId, Progress>;
+  readonly rounds: ReadIndexRounds;
+  /** The no-op of this term. Until it is committed nothing may be read. */
+  readonly firstIndex: LogIndex;
+  heartbeatElapsed: number;
+  transfer: { readonly target: ReplicaId; elapsed: number; isAsked: boolean } | undefined;
+}
+
+export type RoleKind = Role['kind'];
+
+/** Entries that joined the log and are not durable yet. */
+export interface AppendedEntries {
+  readonly firstIndex: LogIndex;
+  readonly entries: readonly EntryHead[];
+  /** The no-op of this term, what `propose` was given, or the message that brought them. */
+  readonly source: 'noop' | 'proposal' | Append;
+  /** To be given back when they are durable. */
+  readonly generation: number;
+}
+
+/** Everything the outside must do because of the inputs so far. */
+export interface Ready {
+  /** Persist, then call `hardStatePersisted(version)`. Undefined: unchanged. */
+  readonly hardState: (HardState & { readonly version: number }) | undefined;
+  /** In order. Each voids everything at or above its first index. */
+  readonly appended: readonly AppendedEntries[];
+  readonly messages: readonly Message[];
+  readonly commitIndex: LogIndex;
+  /** Rounds confirmed since the last call. */
+  readonly reads: readonly ConfirmedRound[];
+  /** Followers whose next entry is compacted away. */
+  readonly snapshotsWanted: readonly ReplicaId[];
+  /** Followers refused because they lost what they had acknowledged. */
+  readonly refused: readonly ReplicaId[];
+}
+
+export class RaftCore {
+  readonly id: ReplicaId;
+  readonly #options: CoreOptions;
+  readonly #log: LogTerms;
+  #configuration: Configuration;
+
+  #term: Term;
+  #votedFor: ReplicaId | undefined;
+  /** Counts changes of term and vote; messages wait until the version they speak for is durable. */
+  #hardStateVersion = 0;
+  #hardStateDurable = 0;
+  #hardStateHandedOut = 0;
+
+  #role: Role = { kind: 'follower' };
+  #leaderId: ReplicaId | undefined;
+  #electionElapsed = 0;
+  #electionTimeout = 0;
+
+  /** Durable on a majority. Moves only in #commitTo, only forward. */
+  #commitIndex: LogIndex;
+  /** Durable here, in the present generation. Invariant: base ≤ durable ≤ last. */
+  #durableIndex: LogIndex;
+  /** Begins anew with every truncation. */
+  #generation = 0;
+  /** As a follower: equal to the log of this term's leader up to here. */
+  #verifiedIndex: LogIndex = 0;
+  /** As a follower: an append was accepted and its acknowledgement is still to come. */
+  #isAckDue = false;
+  /** As a follower: acknowledged to this term's leader. */
+  #acknowledgedIndex: LogIndex = 0;
+
+  #appended: AppendedEntries[] = [];
+  #outbox: Message[] = [];
+  /** Held back until `hardStateVersion` is durable, in order. */
+  #withheld: Message[] = [];
+  #reads: ConfirmedRound[] = [];
+  #snapshotsWanted: ReplicaId[] = [];
+  #refused: ReplicaId[] = [];
+
+  constructor(options: CoreOptions) {
+    this.id = options.id;
+    this.#options = options;
+    this.#configuration = options.configuration;
+    this.#log = options.log;
+    this.#term = options.hardState.term;
+    this.#votedFor = options.hardState.votedFor;
+    this.#durableIndex = this.#log.lastIndex;
+    this.#commitIndex = options.appliedIndex;
+    assert(options.electionTicks > 2 * options.heartbeatTicks, 'One lost heartbeat is no election');
+    assert(
+      options.appliedIndex <= this.#log.lastIndex,
+      `The state machine has applied ${options.appliedIndex}, the log ends at ${this.#log.lastIndex}`,
+    );
+    // Term and log are written side by side, and a crash may fall between. Nothing that speaks of
+    // the log's term had left by then (rule 1), so the vote in it is still free.
+    if (this.#log.lastTerm > this.#term) this.#setHardState(this.#log.lastTerm, undefined);
+    this.#resetElectionTimer();
+  }
+
+  // ---------------------------------------------------------------------------- what it knows
+
+  get term(): Term {
+    return this.#term;
+  }
+
+  get votedFor(): ReplicaId | undefined {
+    return this.#votedFor;
+  }
+
+  get role(): RoleKind {
+    return this.#role.kind;
+  }
+
+  get leaderId(): ReplicaId | undefined {
+    return this.#leaderId;
+  }
+
+  get configuration(): Configuration {
+    return this.#configuration;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#log.lastIndex;
+  }
+
+  get durableIndex(): LogIndex {
+    return this.#durableIndex;
+  }
+
+  get commitIndex(): LogIndex {
+    return this.#commitIndex;
+  }
+
+  /** What may be applied: durable on a majority, and here. */
+  get applicableIndex(): LogIndex {
+    return Math.min(this.#commitIndex, this.#durableIndex);
+  }
+
+  get isTransferring(): boolean {
+    return this.#role.kind === 'leader' && this.#role.transfer !== undefined;
+  }
+
+  /** As leader: the index of this term's no-op. */
+  get leadershipIndex(): LogIndex | undefined {
+    return this.#role.kind === 'leader' ? this.#role.firstIndex : undefined;
+  }
+
+  termAt(index: LogIndex): Term | undefined {
+    return this.#log.termAt(index);
+  }
+
+  /** As leader: what it believes of the others. For status reports and invariants. */
+  progressOf(replica: ReplicaId): Progress | undefined {
+    return this.#role.kind === 'leader' ? this.#role.progress.get(replica) : undefined;
+  }
+
+  // ---------------------------------------------------------------------------- inputs
+
+  /** One tick of the outside's timer; the options count in these. */
+  tick(): void {
+    this.#electionElapsed += 1;
+    if (this.#role.kind === 'leader') return this.#tickLeader(this.#role);
+    if (this.#electionElapsed < this.#electionTimeout) return;
+    this.#resetElectionTimer();
+    if (this.#isPromotable()) this.#becomePreCandidate();
+  }
+
+  /** Bytes of a message not yet complete arrived from `from`: a slow leader is not a dead one. */
+  onLinkAlive(from: ReplicaId): void {
+    if (this.#role.kind === 'follower' && from === this.#leaderId) this.#electionElapsed = 0;
+  }
+
+  /** The connection to `to` was lost: whatever was in flight may be lost with it. */
+  onLinkLost(to: ReplicaId): void {
+    if (this.#role.kind !== 'leader') return;
+    const progress = this.#role.progress.get(to);
+    if (progress?.state.kind === 'replicate') progress.becomeProbe();
+    else if (progress?.state.kind === 'probe') progress.state.isWaiting = false;
+  }
+
+  /**
+   * As leader: appends an entry and returns its index. Undefined when this replica does not lead or
+   * is handing over; then the entry certainly never takes effect.
+   */
+  propose(byteLength: number): LogIndex | undefined {
+    if (this.#role.kind !== 'leader' || this.#role.transfer !== undefined) return undefined;
+    return this.#appendOwn('proposal', byteLength);
+  }
+
+  /**
+   * As leader: registers a read and returns the round that will confirm it (see `Ready.reads`).
+   * Undefined when this replica does not lead. A round dies with the leadership.
+   */
+  requestRead(): number | undefined {
+    return this.#role.kind === 'leader' ? this.#role.rounds.want() : undefined;
+  }
+
+  /**
+   * As leader: hands over to `target`, by default the voter that has most of the log. Proposals are
+   * refused meanwhile. Given up after one election timeout. False when there is nobody to take over.
+   */
+  transferLeadership(target?: ReplicaId): boolean {
+    if (this.#role.kind !== 'leader') return false;
+    const chosen = target ?? this.#mostCaughtUpVoter(this.#role);
+    if (chosen === undefined || !this.#configuration.voters.includes(chosen)) return false;
+    if (!this.#role.progress.has(chosen)) return false;
+    this.#role.transfer = { target: chosen, elapsed: 0, isAsked: false };
+    this.#maybeAskToCampaign(this.#role);
+    return true;
+  }
+
+  /** Term and vote are durable up to `version` of `Ready.hardState`. */
+  hardStatePersisted(version: number): void {
+    assert(version <= this.#hardStateVersion);
+    this.#hardStateDurable = Math.max(this.#hardStateDurable, version);
+    if (this.#hardStateDurable < this.#hardStateVersion) return;
+    const released = this.#withheld;
+    this.#withheld = [];
+    for (const message of released) this.#outbox.push(message);
+    if (this.#role.kind === 'candidate') this.#onOwnVoteDurable(this.#role);
+  }
+
+  /** Entries up to `lastIndex`, appended in `generation`, are durable here. */
+  entriesPersisted(generation: number, lastIndex: LogIndex): void {
+    // A write of before a truncation: its entries may be gone from the log, or be others by now
+    // that are not durable (A, B, A again under three leaders).
+    if (generation !== this.#generation) return;
+    assert(lastIndex <= this.#log.lastIndex);
+    if (lastIndex <= this.#durableIndex) return;
+    this.#durableIndex = lastIndex;
+    if (this.#role.kind === 'leader') this.#maybeCommit(this.#role);
+    else this.#maybeAcknowledge();
+  }
+
+  /** Everything up to `index` is in a durable snapshot and gone from the log. */
+  compactedTo(index: LogIndex): void {
+    assert(index <= this.#commitIndex);
+    this.#log.compactTo(index);
+  }
+
+  step(message: Message): void {
+    assert(message.to === this.id, 'A message for somebody else');
+    if (message.term > this.#term) {
+      if (!this.#admitHigherTerm(message)) return;
+    } else if (message.term < this.#term) {
+      return this.#answerLowerTerm(message);
+    }
+    switch (message.kind) {
+      case 'preVote':
+        return this.#onPreVote(message);
+      case 'preVoteReply':
+        return this.#onPreVoteReply(message);
+      case 'vote':
+        return this.#onVote(message);
+      case 'voteReply':
+        return this.#onVoteReply(message);
+      case 'append':
+        return this.#onAppend(message);
+      case 'appendReply':
+        return this.#onAppendReply(message);
+      case 'heartbeat':
+        return this.#onHeartbeat(message);
+      case 'heartbeatReply':
+        return this.#onHeartbeatReply(message);
+      case 'timeoutNow':
+        return this.#onTimeoutNow(message);
+      default:
+        return unreachable(message);
+    }
+  }
+
+  // ---------------------------------------------------------------------------- output
+
+  ready(): Ready {
+    if (this.#role.kind === 'leader') {
+      this.#maybeStartRound(this.#role);
+      // Here and not per proposal: all of a turn's entries leave in one message per follower.
+      for (const [peer, progress] of this.#role.progress) this.#replicateTo(peer, progress);
+    }
+    const ready: Ready = {
+      hardState: this.#takeHardState(),
+      appended: this.#appended,
+      messages: this.#outbox,
+      commitIndex: this.#commitIndex,
+      reads: this.#reads,
+      snapshotsWanted: this.#snapshotsWanted,
+      refused: this.#refused,
+    };
+    this.#appended = [];
+    this.#outbox = [];
+    this.#reads = [];
+    this.#snapshotsWanted = [];
+    this.#refused = [];
+    return ready;
+  }
+
+  #takeHardState(): Ready['hardState'] {
+    if (this.#hardStateHandedOut === this.#hardStateVersion) return undefined;
+    this.#hardStateHandedOut = this.#hardStateVersion;
+    return { term: this.#term, votedFor: this.#votedFor, version: this.#hardStateVersion };
+  }
+
+  #send(message: Message): void {
+    if (this.#hardStateDurable < this.#hardStateVersion) this.#withheld.push(message);
+    else this.#outbox.push(message);
+  }
+
+  // ---------------------------------------------------------------------------- terms
+
+  /** False when the message is answered or dropped here; else the term was taken over. */
+  #admitHigherTerm(message: Message): boolean {
+    switch (message.kind) {
+      case 'preVote':
+        // A question about a term, not a claim to it: nobody's term changes.
+        return true;
+      case 'preVoteReply':
+        if (message.granted) return true;
+        this.#becomeFollower(message.term, undefined);
+        return false;
+      case 'vote':
+        if (!message.isTransfer && this.#hearsFromLeader()) return false;
+        this.#becomeFollower(message.term, undefined);
+        return true;
+      case 'append':
+      case 'heartbeat':
+        this.#becomeFollower(message.term, message.from);
+        return true;
+      case 'voteReply':
+      case 'appendReply':
+      case 'heartbeatReply':
+        this.#becomeFollower(message.term, undefined);
+        return false;
+      case 'timeoutNow':
+        this.#becomeFollower(message.term, message.from);
+        return true;
+      default:
+        return unreachable(message);
+    }
+  }
+
+  /**
+   * Whoever is behind learns our term, so that a deposed leader steps down and a stranded
+   * candidate catches up, instead of both sides waiting for ever for somebody they ignore.
+   */
+  #answerLowerTerm(message: Message): void {
+    const envelope = { from: this.id, to: message.from, term: this.#term };
+    switch (message.kind) {
+      case 'preVote':
+        return this.#send({ ...envelope, kind: 'preVoteReply', granted: false });
+      case 'vote':
+        return this.#send({ ...envelope, kind: 'voteReply', granted: false });
+      case 'append':
+      case 'heartbeat':
+        return this.#send({ ...envelope, kind: 'heartbeatReply', round: 0 });
+      case 'preVoteReply':
+      case 'voteReply':
+      case 'appendReply':
+      case 'heartbeatReply':
+      case 'timeoutNow':
+        return;
+      default:
+        return unreachable(message);
+    }
+  }
+
+  /** Leader stickiness: while a leader is heard, nobody else is elected (dissertation §4.2.3). */
+  #hearsFromLeader(): boolean {
+    if (this.#role.kind === 'leader') return true;
+    return this.#leaderId !== undefined && this.#electionElapsed < this.#options.electionTicks;
+  }
+
+  #setHardState(term: Term, votedFor: ReplicaId | undefined): void {
+    assert(term >= this.#term, 'A term never decreases');
+    if (term === this.#term && votedFor === this.#votedFor) return;
+    assert(
+      term > this.#term || this.#votedFor === undefined,
+      'A vote once given stands for the whole term',
+    );
+    this.#term = term;
+    this.#votedFor = votedFor;
+    this.#hardStateVersion += 1;
+  }
+
+  // ---------------------------------------------------------------------------- roles
+
+  #becomeFollower(term: Term, leaderId: ReplicaId | undefined): void {
+    if (term > this.#term) {
+      this.#setHardState(term, undefined);
+      this.#forgetVerified();
+    }
+    this.#role = { kind: 'follower' };
+    this.#leaderId = leaderId;
+    this.#resetElectionTimer();
+  }
+
+  #becomePreCandidate(): void {
+    assert(this.#role.kind !== 'leader', 'A leader does not campaign');
+    this.#role = { kind: 'preCandidate', votes: new Map([[this.id, true]]) };
+    // Without this, stickiness would have two candidates refuse each other for a dead leader.
+    this.#leaderId = undefined;
+    for (const to of this.#otherVoters()) {
+      this.#send({
+        kind: 'preVote',
+        from: this.id,
+        to,
+        term: this.#term + 1,
+        lastIndex: this.#log.lastIndex,
+        lastTerm: this.#log.lastTerm,
+      });
+    }
+    this.#maybeWinPreVote(this.#role.votes);
+  }
+
+  #becomeCandidate(isTransfer: boolean): void {
+    assert(this.#role.kind !== 'leader', 'A leader does not campaign');
+    this.#setHardState(this.#term + 1, this.id);
+    this.#forgetVerified();
+    this.#leaderId = undefined;
+    this.#role = { kind: 'candidate', votes: new Map(), isTransfer, isVoteRequested: false };
+    this.#resetElectionTimer();
+    // Requests leave, and the own vote counts, in #onOwnVoteDurable.
+  }
+
+  #onOwnVoteDurable(role: Extract<Role, { kind: 'candidate' }>): void {
+    if (role.isVoteRequested) return;
+    role.isVoteRequested = true;
+    for (const to of this.#otherVoters()) {
+      this.#send({
+        kind: 'vote',
+        from: this.id,
+        to,
+        term: this.#term,
+        lastIndex: this.#log.lastIndex,
+        lastTerm: this.#log.lastTerm,
+        isTransfer: role.isTransfer,
+      });
+    }
+    role.votes.set(this.id, true);
+    this.#maybeWinVote(role.votes);
+  }
+
+  #becomeLeader(): void {
+    assert(this.#role.kind === 'candidate', `Cannot become leader from ${this.#role.kind}`);
+    assert(this.#hardStateDurable === this.#hardStateVersion);
+    const role: LeaderRole = {
+      kind: 'leader',
+      progress: new Map(),
+      rounds: new ReadIndexRounds(),
+      firstIndex: this.#log.lastIndex + 1,
+      heartbeatElapsed: 0,
+      transfer: undefined,
+    };
+    for (const peer of [...this.#configuration.voters, ...this.#configuration.learners]) {
+      if (peer !== this.id) role.progress.set(peer, new Progress(this.#log.lastIndex + 1));
+    }
+    this.#role = role;
+    this.#leaderId = this.id;
+    this.#electionElapsed = 0;
+    // Nothing of an older term can be committed, and nothing read, without an entry of our own
+    // (§5.4.2, dissertation §6.4). After the progress is set up: appending may commit.
+    this.#appendOwn('noop', 0);
+    this.#broadcastHeartbeat(role);
+  }
+
+  #stepDown(): void {
+    this.#becomeFollower(this.#term, undefined);
+  }
+
+  #isPromotable(): boolean {
+    return this.#configuration.voters.includes(this.id);
+  }
+
+  #otherVoters(): ReplicaId[] {
+    return this.#configuration.voters.filter((voter) => voter !== this.id);
+  }
+
+  #resetElectionTimer(): void {
+    this.#electionElapsed = 0;
+    this.#electionTimeout =
+      this.#options.electionTicks +
+      Math.floor(this.#options.random() * (this.#options.electionTicks + 1));
+  }
+
+  // ---------------------------------------------------------------------------- elections
+
+  #onPreVote(message: PreVote): void {
+    // Our own leader, or a leader we hear: the asker is cut off, not the leader.
+    if (this.#hearsFromLeader()) return;
+    const granted = message.term > this.#term && this.#log.isUpToDate(message);
+    this.#send({
+      kind: 'preVoteReply',
+      from: this.id,
+      to: message.from,
+      // A grant carries the term asked about, or the asker would drop it as old.
+      term: granted ? message.term : this.#term,
+      granted,
+    });
+  }
+
+  #onPreVoteReply(message: PreVoteReply): void {
+    if (this.#role.kind !== 'preCandidate') return;
+    // An answer to an earlier campaign.
+    if (message.granted && message.term !== this.#term + 1) return;
+    this.#role.votes.set(message.from, message.granted);
+    this.#maybeWinPreVote(this.#role.votes);
+  }
+
+  #maybeWinPreVote(votes: ReadonlyMap<ReplicaId, boolean>): void {
+    const result = electionResult(this.#configuration.voters, votes);
+    if (result === 'won') this.#becomeCandidate(false);
+    else if (result === 'lost') this.#stepDown();
+  }
+
+  #onVote(message: Vote): void {
+    assert(message.term === this.#term);
+    // Whoever asks, also if our configuration does not list it: it may be newer than ours
+    // (dissertation §4.2.2).
+    const mayVote =
+      this.#votedFor === message.from ||
+      (this.#votedFor === undefined && this.#leaderId === undefined);
+    const granted = mayVote && this.#log.isUpToDate(message);
+    if (granted) {
+      this.#setHardState(this.#term, message.from);
+      this.#electionElapsed = 0;
+    }
+    this.#send({ kind: 'voteReply', from: this.id, to: message.from, term: this.#term, granted });
+  }
+
+  #onVoteReply(message: VoteReply): void {
+    if (this.#role.kind !== 'candidate') return;
+    this.#role.votes.set(message.from, message.granted);
+    this.#maybeWinVote(this.#role.votes);
+  }
+
+  #maybeWinVote(votes: ReadonlyMap<ReplicaId, boolean>): void {
+    const result = electionResult(this.#configuration.voters, votes);
+    if (result === 'won') this.#becomeLeader();
+    else if (result === 'lost') this.#stepDown();
+  }
+
+  #onTimeoutNow(message: TimeoutNow): void {
+    assert(message.term === this.#term);
+    if (this.#role.kind === 'leader' || !this.#isPromotable()) return;
+    this.#becomeCandidate(true);
+  }
+
+  // ---------------------------------------------------------------------------- following
+
+  #follow(leaderId: ReplicaId): void {
+    assert(this.#role.kind !== 'leader', 'Two leaders in one term');
+    if (this.#role.kind !== 'follower') this.#role = { kind: 'follower' };
+    this.#leaderId = leaderId;
+    this.#electionElapsed = 0;
+  }
+
+  #onAppend(message: Append): void {
+    assert(message.term === this.#term);
+    this.#follow(message.from);
+    if (message.prevIndex < this.#commitIndex && message.entries.length === 0) {
+      // A probe below what is committed: the logs agree up to there by Leader Completeness.
+      this.#verify(this.#commitIndex);
+      return this.#maybeAcknowledge();
+    }
+    if (message.prevIndex < this.#log.baseIndex) {
+      this.#verify(this.#commitIndex);
+      return this.#maybeAcknowledge();
+    }
+    if (this.#log.termAt(message.prevIndex) !== message.prevTerm) return this.#reject(message);
+
+    const lastNew = message.prevIndex + message.entries.length;
+    const firstUnknown = this.#firstUnknown(message);
+    if (firstUnknown <= lastNew) this.#takeEntries(message, firstUnknown);
+    this.#verify(lastNew);
+    this.#commitTo(Math.min(message.commit, this.#verifiedIndex));
+    this.#maybeAcknowledge();
+  }
+
+  /** The first index of the message whose entry we lack or have from another term. */
+  #firstUnknown(message: Append): LogIndex {
+    let index = message.prevIndex + 1;
+    for (const entry of message.entries) {
+      if (this.#log.termAt(index) !== entry.term) break;
+      index += 1;
+    }
+    return index;
+  }
+
+  #takeEntries(message: Append, firstIndex: LogIndex): void {
+    if (firstIndex <= this.#log.lastIndex) {
+      // A real conflict: a message that merely ends earlier than our log never gets here.
+      assert(firstIndex > this.#commitIndex, 'A committed entry would be replaced');
+      this.#log.truncateAfter(firstIndex - 1);
+      this.#generation += 1;
+      this.#durableIndex = Math.min(this.#durableIndex, firstIndex - 1);
+    }
+    const entries = message.entries.slice(firstIndex - message.prevIndex - 1);
+    for (const entry of entries) this.#log.push(entry.term);
+    this.#appended.push({ firstIndex, entries, source: message, generation: this.#generation });
+  }
+
+  #verify(index: LogIndex): void {
+    this.#verifiedIndex = Math.max(this.#verifiedIndex, index);
+    this.#isAckDue = true;
+  }
+
+  /** What one leader's log says nothing of the next one's. */
+  #forgetVerified(): void {
+    this.#verifiedIndex = 0;
+    this.#acknowledgedIndex = 0;
+    this.#isAckDue = false;
+  }
+
+  /** Acknowledges what is both the leader's and durable, when that is all of it or more than before. */
+  #maybeAcknowledge(): void {
+    if (!this.#isAckDue || this.#leaderId === undefined || this.#leaderId === this.id) return;
+    const index = Math.min(this.#verifiedIndex, this.#durableIndex);
+    if (index < this.#verifiedIndex && index <= this.#acknowledgedIndex) return;
+    this.#isAckDue = index < this.#verifiedIndex;
+    this.#acknowledgedIndex = index;
+    this.#send({
+      kind: 'appendReply',
+      from: this.id,
+      to: this.#leaderId,
+      term: this.#term,
+      rejected: false,
+      index,
+      hintIndex: 0,
+      hintTerm: 0,
+      lastIndex: this.#durableIndex,
+      incarnation: this.#options.incarnation,
+    });
+  }
+
+  #reject(message: Append): void {
+    const hintIndex = this.#log.lastIndexWithTermAtMost(message.prevIndex, message.prevTerm);
+    this.#send({
+      kind: 'appendReply',
+      from: this.id,
+      to: message.from,
+      term: this.#term,
+      rejected: true,
+      index: message.prevIndex,
+      hintIndex,
+      hintTerm: this.#log.termAt(hintIndex)!,
+      lastIndex: this.#durableIndex,
+      incarnation: this.#options.incarnation,
+    });
+  }
+
+  #onHeartbeat(message: Heartbeat): void {
+    assert(message.term === this.#term);
+    this.#follow(message.from);
+    // Only up to what an append of this term has verified: an unmatched tail is not the leader's.
+    this.#commitTo(Math.min(message.commit, this.#verifiedIndex));
+    this.#send({
+      kind: 'heartbeatReply',
+      from: this.id,
+      to: message.from,
+      term: this.#term,
+      round: message.round,
+    });
+  }
+
+  // ---------------------------------------------------------------------------- leading
+
+  #tickLeader(role: LeaderRole): void {
+    if (this.#electionElapsed >= this.#options.electionTicks) {
+      this.#electionElapsed = 0;
+      if (!this.#hasActiveQuorum(role)) return this.#stepDown();
+    }
+    if (role.transfer !== undefined) {
+      role.transfer.elapsed += 1;
+      if (role.transfer.elapsed >= this.#options.electionTicks) role.transfer = undefined;
+    }
+    for (const progress of role.progress.values()) progress.onTick(this.#options.electionTicks);
+    role.heartbeatElapsed += 1;
+    if (role.heartbeatElapsed >= this.#options.heartbeatTicks) this.#broadcastHeartbeat(role);
+  }
+
+  /** Without a majority in contact nobody may be told that this replica leads (dissertation §6.2). */
+  #hasActiveQuorum(role: LeaderRole): boolean {
+    const active = majorityValue(this.#configuration.voters, (voter) =>
+      voter === this.id || role.progress.get(voter)!.isActive ? 1 : 0,
+    );
+    for (const progress of role.progress.values()) progress.isActive = false;
+    return active === 1;
+  }
+
+  #broadcastHeartbeat(role: LeaderRole): void {
+    role.heartbeatElapsed = 0;
+    for (const [to, progress] of role.progress) {
+      this.#send({
+        kind: 'heartbeat',
+        from: this.id,
+        to,
+        term: this.#term,
+        commit: Math.min(progress.match, this.#commitIndex),
+        round: role.rounds.started,
+      });
+    }
+  }
+
+  #appendOwn(source: 'noop' | 'proposal', byteLength: number): LogIndex {
+    const index = this.#log.push(this.#term);
+    this.#appended.push({
+      firstIndex: index,
+      entries: [{ term: this.#term, byteLength }],
+      source,
+      generation: this.#generation,
+    });
+    return index;
+  }
+
+  #replicateTo(to: ReplicaId, progress: Progress): void {
+    while (progress.mayAppend(this.#options)) {
+      const isProbe = progress.state.kind === 'probe';
+      if (!isProbe && progress.next > this.#log.lastIndex) return;
+      // A guess from before the log was compacted may be too low only because acknowledgements got
+      // lost: the follower is asked at the first place that is left, and its answer decides.
+      progress.next = Math.max(progress.next, this.#log.baseIndex + 1);
+      const prevIndex = progress.next - 1;
+      const prevTerm = this.#log.termAt(prevIndex)!;
+      const { entries, byteLength } = this.#entriesFrom(progress.next);
+      this.#send({
+        kind: 'append',
+        from: this.id,
+        to,
+        term: this.#term,
+        prevIndex,
+        prevTerm,
+        commit: this.#commitIndex,
+        entries,
+      });
+      progress.onSent(prevIndex + entries.length, byteLength);
+    }
+  }
+
+  #entriesFrom(firstIndex: LogIndex): { entries: EntryHead[]; byteLength: number } {
+    const entries: EntryHead[] = [];
+    let byteLength = 0;
+    const end = Math.min(this.#log.lastIndex, firstIndex + this.#options.appendEntriesMax - 1);
+    for (let index = firstIndex; index <= end; index += 1) {
+      const bytes = this.#options.byteLengthAt(index);
+      if (entries.length > 0 && byteLength + bytes > this.#options.appendBytesMax) break;
+      entries.push({ term: this.#log.termAt(index)!, byteLength: bytes });
+      byteLength += bytes;
+    }
+    return { entries, byteLength };
+  }
+
+  #onAppendReply(message: AppendReply): void {
+    if (this.#role.kind !== 'leader') return;
+    const role = this.#role;
+    const progress = role.progress.get(message.from);
+    if (progress === undefined || progress.state.kind === 'refused') return;
+    progress.isActive = true;
+    if (message.incarnation > progress.incarnation && message.lastIndex < progress.match) {
+      // It acknowledged `match` before it was restarted, and its log ends below that now: what we
+      // counted on is gone, and it must not help to elect anybody who lacks it.
+      progress.becomeRefused();
+      this.#refused.push(message.from);
+      return;
+    }
+    if (message.rejected) {
+      const meeting = this.#log.lastIndexWithTermAtMost(message.hintIndex, message.hintTerm);
+      if (!progress.onRejected(message.index, meeting)) return;
+      const highest = Math.max(progress.match, Math.min(meeting, message.index - 1));
+      if (highest < this.#log.baseIndex) {
+        progress.becomeSnapshot();
+        this.#snapshotsWanted.push(message.from);
+      }
+      return;
+    }
+    if (progress.onAccepted(message.index, message.incarnation)) this.#maybeCommit(role);
+    this.#maybeAskToCampaign(role);
+  }
+
+  #onHeartbeatReply(message: HeartbeatReply): void {
+    if (this.#role.kind !== 'leader') return;
+    const progress = this.#role.progress.get(message.from);
+    if (progress === undefined || progress.state.kind === 'refused') return;
+    progress.isActive = true;
+    progress.round = Math.max(progress.round, message.round);
+    // A probe that got lost is sent again at the pace of heartbeats.
+    if (progress.state.kind === 'probe') progress.state.isWaiting = false;
+    this.#maybeConfirmRound(this.#role);
+  }
+
+  #maybeCommit(role: LeaderRole): void {
+    const index = majorityValue(this.#configuration.voters, (voter) =>
+      voter === this.id ? this.#durableIndex : role.progress.get(voter)!.match,
+    );
+    // Only entries of the own term are committed by counting (§5.4.2, figure 8).
+    if (index < role.firstIndex) return;
+    this.#commitTo(index);
+  }
+
+  #commitTo(index: LogIndex): void {
+    if (index <= this.#commitIndex) return;
+    assert(index <= this.#log.lastIndex, 'Cannot commit what is not in the log');
+    this.#commitIndex = index;
+  }
+
+  // ---------------------------------------------------------------------------- reads
+
+  #maybeStartRound(role: LeaderRole): void {
+    if (!role.rounds.isWanted || role.rounds.isUnderWay) return;
+    // What earlier leaders committed is known only once an entry of this term is committed.
+    if (this.#commitIndex < role.firstIndex) return;
+    role.rounds.start(this.#commitIndex);
+    this.#broadcastHeartbeat(role);
+    this.#maybeConfirmRound(role);
+  }
+
+  #maybeConfirmRound(role: LeaderRole): void {
+    if (!role.rounds.isUnderWay) return;
+    const round = majorityValue(this.#configuration.voters, (voter) =>
+      voter === this.id ? role.rounds.started : role.progress.get(voter)!.round,
+    );
+    const confirmed = role.rounds.confirm(round);
+    if (confirmed !== undefined) this.#reads.push(confirmed);
+  }
+
+  // ---------------------------------------------------------------------------- handing over
+
+  #mostCaughtUpVoter(role: LeaderRole): ReplicaId | undefined {
+    let best: ReplicaId | undefined;
+    let bestMatch = -1;
+    for (const voter of this.#otherVoters()) {
+      const progress = role.progress.get(voter)!;
+      if (progress.state.kind !== 'replicate' || progress.match <= bestMatch) continue;
+      best = voter;
+      bestMatch = progress.match;
+    }
+    return best;
+  }
+
+  #maybeAskToCampaign(role: LeaderRole): void {
+    const { transfer } = role;
+    if (transfer === undefined || transfer.isAsked) return;
+    // Only somebody who has the whole log wins for certain.
+    if (role.progress.get(transfer.target)!.match < this.#log.lastIndex) return;
+    transfer.isAsked = true;
+    this.#send({ kind: 'timeoutNow', from: this.id, to: transfer.target, term: this.#term });
+  }
+}
+
+function unreachable(message: never): never {
+  throw new Error(`Unknown message ${JSON.stringify(message)}`);
+}

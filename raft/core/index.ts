@@ -1,0 +1,15 @@
+// The decisions of Raft, without effects. Entered through this file.
+
+export {
+  type AppendedEntries,
+  type CoreOptions,
+  RaftCore,
+  type Ready,
+  type RoleKind,
+} from './core.js';
+export { type CoreFacts, checkCore } from './invariants.js';
+export { LogTerms } from './log-terms.js';
+export { Progress, type ProgressState } from './progress.js';
+export { electionResult, majority, majorityValue } from './quorum.js';
+export type { ConfirmedRound } from './read-index.js';
+export type * from './types.js';

@@ -1,0 +1,146 @@
+// Reads a log back after a stop, a crash or a power cut.
+//
+// Frames are numbered without gaps, chained by their crcs, and at most one was ever being written.
+// So let w be the last good frame of the unbroken sequence:
+//
+//     … w-1  w  ✗          nothing good behind: w+1 was being written, it was never acknowledged,
+//                          and is dropped (with a warning)
+//     … w-1  w  ✗  w+2     w+2 was written only after w+1 was durable, so w+1 has been damaged
+//                          since: refuse
+//     … w-1  w  ✗ │ segment that expects w+2      the same
+//     … w-1  w  ✗ │ segment that expects w+1      the rest of the segment was never used
+//
+// Nothing is truncated on a guess. Damage confined to the very last frame cannot be told from a torn
+// write; an idle log therefore ends in an empty frame.
+
+import type { FileHandle } from '../effects.js';
+import type { EntryRow } from '../entry.js';
+import { RaftError, rejoinAdvice } from '../errors.js';
+import {
+  beginsFrame,
+  type DecodedFrame,
+  decodeFrame,
+  decodeFrameHeader,
+  frameAlignment,
+} from './frame.js';
+import { type SegmentHeader, segmentHeaderBytes } from './segment.js';
+
+export interface ScannedSegment extends SegmentHeader {
+  readonly path: string;
+  readonly byteLength: number;
+  readonly file: FileHandle;
+}
+
+export interface ScannedFrame {
+  readonly segment: ScannedSegment;
+  /** Of the frame, from the start of the segment. */
+  readonly offset: number;
+  readonly frame: DecodedFrame;
+}
+
+export interface ScanResult {
+  /** The last good frame; undefined when there is none yet. */
+  readonly last: ScannedFrame | undefined;
+  /** Where the next frame of the last segment goes. */
+  readonly nextOffset: number;
+  readonly nextFrameNumber: number;
+  readonly previousCrc: number;
+  /** Frame w+1 was begun and is dropped. */
+  readonly isTornFrameDropped: boolean;
+}
+
+/** Calls `onFrame` for every good frame in order. Throws `RaftError` DAMAGED. */
+export function scanSegments(
+  segments: readonly ScannedSegment[],
+  onFrame: (found: ScannedFrame) => void,
+): ScanResult {
+  const first = segments[0]!;
+  let expected = first.firstFrameNumber;
+  let previousCrc = first.previousCrc;
+  let last: ScannedFrame | undefined;
+  let nextOffset = segmentHeaderBytes;
+  let isTornFrameDropped = false;
+
+  for (const [at, segment] of segments.entries()) {
+    checkSegmentFollows(segments[at - 1], segment, expected, previousCrc);
+    const bytes = readSegment(segment);
+    let offset = segmentHeaderBytes;
+    while (offset < bytes.length) {
+      const frame = decodeFrame(bytes.subarray(offset), segment.segmentId);
+      if (frame === undefined) break;
+      if (frame.frameNumber !== expected || frame.previousCrc !== previousCrc) break;
+      last = { segment, offset, frame };
+      onFrame(last);
+      previousCrc = frame.crc;
+      expected += 1;
+      offset += frame.byteLength;
+    }
+    nextOffset = offset;
+    isTornFrameDropped = checkNothingFollows(bytes, offset, segment, expected);
+  }
+  return { last, nextOffset, nextFrameNumber: expected, previousCrc, isTornFrameDropped };
+}
+
+function readSegment(segment: ScannedSegment): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(segment.byteLength);
+  const read = segment.file.readSync(bytes, 0);
+  return bytes.subarray(0, read);
+}
+
+function checkSegmentFollows(
+  previous: ScannedSegment | undefined,
+  segment: ScannedSegment,
+  expected: number,
+  previousCrc: number,
+): void {
+  if (previous === undefined) return;
+  if (segment.segmentNumber !== previous.segmentNumber + 1) {
+    throw damaged(`segment ${previous.segmentNumber + 1} of the log is missing`);
+  }
+  if (segment.firstFrameNumber !== expected || segment.previousCrc !== previousCrc) {
+    throw damaged(
+      `frame ${expected} in "${previous.path}" was durable and is unreadable now ` +
+        `("${segment.path}" goes on with frame ${segment.firstFrameNumber})`,
+    );
+  }
+}
+
+/**
+ * Looks behind the last good frame, at every place where a frame may begin. True when there are
+ * remains of one frame there.
+ */
+function checkNothingFollows(
+  bytes: Buffer,
+  from: number,
+  segment: ScannedSegment,
+  expected: number,
+): boolean {
+  // In a recycled segment there may be frames of its former life; those are nobody's remains.
+  const hasRemains = from < bytes.length && beginsFrame(bytes.subarray(from), segment.segmentId);
+  for (let offset = from; offset < bytes.length; offset += frameAlignment) {
+    const block = bytes.subarray(offset);
+    const header = decodeFrameHeader(block, segment.segmentId);
+    if (header !== undefined && header.frameNumber > expected) {
+      throw damaged(
+        `frame ${expected} at byte ${from} of "${segment.path}" was durable and is unreadable now ` +
+          `(frame ${header.frameNumber} follows it)`,
+      );
+    }
+  }
+  return hasRemains;
+}
+
+function damaged(what: string): RaftError {
+  return new RaftError('DAMAGED', `Cannot trust the log: ${what}. ${rejoinAdvice}`);
+}
+
+/** The rows of a frame with the place of each payload in the segment. */
+export function* locateEntries(
+  found: ScannedFrame,
+): Generator<{ readonly row: EntryRow; readonly offset: number }> {
+  let offset = found.offset + found.frame.payloadOffset;
+  for (const row of found.frame.rows) {
+    yield { row, offset };
+    offset += row.byteLength;
+  }
+}
