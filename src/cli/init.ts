@@ -1,0 +1,51 @@
+// `holt init`: makes the directories of a new cluster's servers, with ids of their own.
+//
+// The one explicit act that creates a cluster. Each directory is then moved to its server, and
+// never made again.
+
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { DirectoryError, identityPath, newIdentities, writeIdentity } from '../identity.js';
+
+export interface InitArguments {
+  readonly dir: string;
+  /** `host:basePort`, one per server. */
+  readonly server: readonly string[];
+}
+
+export function runInit(args: InitArguments): void {
+  for (const directory of initCluster(args.dir, args.server.map(parseAddress))) {
+    process.stdout.write(`${directory}\n`);
+  }
+}
+
+/** Returns the directories made. Throws `DirectoryError` when one of them is there already. */
+export function initCluster(
+  parent: string,
+  addresses: readonly { readonly host: string; readonly basePort: number }[],
+): string[] {
+  const secret = `${randomBytes(32).toString('hex')}\n`;
+  const identities = newIdentities(addresses);
+  const directories = identities.map(({ serverNumber }) => join(parent, `server-${serverNumber}`));
+  for (const directory of directories) {
+    if (fs.existsSync(identityPath(directory))) {
+      throw new DirectoryError(`Cannot make a new cluster: "${directory}" has a server already`);
+    }
+  }
+  for (const [at, directory] of directories.entries()) {
+    fs.mkdirSync(directory, { recursive: true });
+    fs.writeFileSync(join(directory, 'bus-secret'), secret, { mode: 0o600 });
+    writeIdentity(directory, identities[at]!);
+  }
+  return directories;
+}
+
+function parseAddress(text: string): { host: string; basePort: number } {
+  const match = /^(.+):(\d{1,5})$/.exec(text);
+  const basePort = Number(match?.[2]);
+  if (match === null || basePort < 1 || basePort > 55_000) {
+    throw new DirectoryError(`Cannot read "${text}": expected host:port with a port up to 55000`);
+  }
+  return { host: match[1]!, basePort };
+}

@@ -1,0 +1,185 @@
+// The port that clients of one replica connect to: accepts, counts, and lets nobody wait for ever.
+//
+// It owns the connections and the lists of those that wait: for a leader (not longer than
+// `election-hold-ms`), for earlier commands of their own, or for room.
+
+import net from 'node:net';
+import type { Statistics } from '../statistics.js';
+import type { ClientView } from './commands/table.js';
+import { Connection } from './connection.js';
+import { clusterDownReply, type Dispatcher, type HoldReason, type Holds } from './dispatcher.js';
+import { Session } from './session.js';
+
+export interface ClientPortOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly maxclients: number;
+  readonly password: string;
+  readonly electionHoldMs: number;
+  readonly statistics: Statistics;
+  readonly nowMs: () => number;
+  readonly onEvent: (level: 'info' | 'warn', text: string, fields: object) => void;
+}
+
+/** How often waiting connections are looked through for those that waited too long. */
+const holdCheckMs = 50;
+
+export class ClientPort implements Holds {
+  readonly #options: ClientPortOptions;
+  readonly #server: net.Server;
+  readonly #connections = new Set<Connection>();
+  /** Waiting for a leader: until when, in milliseconds of `nowMs`. Oldest first. */
+  readonly #awaitingLeader = new Map<Connection, number>();
+  readonly #awaitingRoom = new Set<Connection>();
+  readonly #dirty: Connection[] = [];
+  #dispatcher: Dispatcher | undefined;
+  #holdTimer: NodeJS.Timeout | undefined;
+  #nextId = 1;
+
+  constructor(options: ClientPortOptions) {
+    this.#options = options;
+    this.#server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+      this.#onSocket(socket);
+    });
+  }
+
+  /** Resolves when clients can connect. */
+  listen(dispatcher: Dispatcher): Promise<void> {
+    this.#dispatcher = dispatcher;
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port, backlog: 511 }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  /** Takes no more connections. */
+  stopListening(): void {
+    this.#server.close();
+  }
+
+  closeAll(): void {
+    clearInterval(this.#holdTimer);
+    this.#server.close();
+    for (const connection of this.#connections) {
+      connection.flush();
+      connection.destroy();
+    }
+  }
+
+  get views(): readonly ClientView[] {
+    return [...this.#connections];
+  }
+
+  #onSocket(socket: net.Socket): void {
+    const { statistics, maxclients, nowMs, password, onEvent } = this.#options;
+    statistics.connectionsReceived += 1;
+    if (this.#connections.size >= maxclients) {
+      statistics.connectionsRejected += 1;
+      socket.on('error', () => socket.destroy());
+      socket.end('-ERR max number of clients reached\r\n');
+      return;
+    }
+    const session = new Session({
+      id: this.#nextId,
+      address: `${socket.remoteAddress}:${socket.remotePort}`,
+      localAddress: `${socket.localAddress}:${socket.localPort}`,
+      nowMs: nowMs(),
+      isAuthenticated: password === '',
+    });
+    this.#nextId += 1;
+    const connection = new Connection(socket, session, {
+      dispatch: (from, args) => this.#dispatcher!.dispatch(from, args),
+      onClosed: (closed) => {
+        this.#connections.delete(closed);
+        this.#awaitingLeader.delete(closed);
+        this.#awaitingRoom.delete(closed);
+      },
+      onProtocolError: ({ session: { address } }, error) => {
+        statistics.protocolErrors += 1;
+        onEvent('warn', 'closing a client that broke the protocol', { address, error });
+      },
+      onBytesIn: (count) => {
+        statistics.netInputBytes += count;
+      },
+      onBytesOut: (count) => {
+        statistics.netOutputBytes += count;
+      },
+    });
+    this.#connections.add(connection);
+  }
+
+  // ---------------------------------------------------------------------------- waiting
+
+  hold(connection: Connection, reason: HoldReason): void {
+    switch (reason) {
+      case 'order':
+        // `flush` goes on when the earlier commands are answered.
+        return;
+      case 'overload':
+        this.#awaitingRoom.add(connection);
+        return;
+      case 'election': {
+        if (this.#awaitingLeader.has(connection)) return;
+        const { nowMs, electionHoldMs } = this.#options;
+        this.#awaitingLeader.set(connection, nowMs() + electionHoldMs);
+        this.#holdTimer ??= setInterval(() => this.#checkHolds(), holdCheckMs);
+      }
+    }
+  }
+
+  /** There is a leader, here or elsewhere: those who waited for it go on, in the order they came. */
+  onLeader(): void {
+    const waiting = [...this.#awaitingLeader];
+    for (const [connection, until] of waiting) {
+      this.#awaitingLeader.delete(connection);
+      connection.resume();
+      // Still none that serves: what it has waited already counts.
+      if (this.#awaitingLeader.has(connection)) this.#awaitingLeader.set(connection, until);
+    }
+  }
+
+  /** There is room again. */
+  onRoom(): void {
+    if (this.#awaitingRoom.size === 0) return;
+    const waiting = [...this.#awaitingRoom];
+    this.#awaitingRoom.clear();
+    for (const connection of waiting) connection.resume();
+  }
+
+  #checkHolds(): void {
+    const now = this.#options.nowMs();
+    for (const [connection, until] of this.#awaitingLeader) {
+      if (until > now) continue;
+      this.#awaitingLeader.delete(connection);
+      connection.rejectHeld(clusterDownReply);
+    }
+    if (this.#awaitingLeader.size > 0) return;
+    clearInterval(this.#holdTimer);
+    this.#holdTimer = undefined;
+  }
+
+  // ---------------------------------------------------------------------------- flushing
+
+  /** The connection has replies for the next `flush`. */
+  markDirty(connection: Connection): void {
+    if (connection.isDirty) return;
+    connection.isDirty = true;
+    this.#dirty.push(connection);
+  }
+
+  /** One write for each connection that was answered since the last time. */
+  flush(): void {
+    // Flushing may run a held command, whose reply makes another connection dirty.
+    for (let at = 0; at < this.#dirty.length; at += 1) this.#dirty[at]!.flush();
+    this.#dirty.length = 0;
+  }
+}
+
+/** Redis' protected mode: without a password only this machine may talk to the server. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host);
+}

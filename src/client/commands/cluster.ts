@@ -1,0 +1,179 @@
+// What cluster clients build their maps from. https://redis.io/docs/latest/commands/?group=cluster
+//
+// Every replica shows the same map: the leader as master with all slots of its group, the others as
+// its replicas. Clients compare and parse these texts to the letter; see each function's shape.
+
+import { errorReply, mapReply, okReply, type Reply, verbatim } from '../../../resp/index.js';
+import { keySlot, slotCount } from '../../../sqlite-sm/index.js';
+import { busPortOffset, type GroupMember } from '../../identity.js';
+import type { Session } from '../session.js';
+import { runSubcommand } from './connection.js';
+import type { ServerCommand, ServerContext, Subcommand } from './table.js';
+
+/** [first, last, [host, port, id, metadata], …], the master first. */
+function clusterSlots({ topology }: ServerContext): Reply {
+  const nodes = [topology.master, ...topology.slaves].map((member) => [
+    member.host,
+    member.clientPort,
+    member.replicaId,
+    mapReply([]),
+  ]);
+  return [[0, slotCount - 1, ...nodes]];
+}
+
+function clusterShards({ topology, raft }: ServerContext): Reply {
+  const offset = raft().appliedIndex;
+  const node = (member: GroupMember): Reply =>
+    mapReply([
+      ['id', member.replicaId],
+      ['port', member.clientPort],
+      ['ip', member.host],
+      ['endpoint', member.host],
+      ['role', member === topology.master ? 'master' : 'replica'],
+      ['replication-offset', offset],
+      ['health', 'online'],
+    ]);
+  return [
+    mapReply([
+      ['slots', [0, slotCount - 1]],
+      ['nodes', [topology.master, ...topology.slaves].map(node)],
+    ]),
+  ];
+}
+
+/**
+ * A line per node, ended by a single line feed: id, address, flags, master, ping sent, pong
+ * received, epoch, link state, and of a master its slots.
+ */
+function clusterNodes({ topology, raft }: ServerContext): Reply {
+  const peers = new Map(raft().peers.map((peer) => [peer.replicaId, peer]));
+  const lines = topology.members.map((member) => {
+    const { replicaId, host, clientPort } = member;
+    const isMaster = member === topology.master;
+    const isSelf = member === topology.self;
+    const flags = `${isSelf ? 'myself,' : ''}${isMaster ? 'master' : 'slave'}`;
+    const master = isMaster ? '-' : topology.master.replicaId;
+    const isLinked = isSelf || peers.get(replicaId)?.isLinked === true;
+    const head =
+      `${replicaId} ${host}:${clientPort}@${clientPort + busPortOffset} ${flags} ${master} ` +
+      `0 0 ${topology.epoch} ${isLinked ? 'connected' : 'disconnected'}`;
+    return isMaster ? `${head} 0-${slotCount - 1}\n` : `${head}\n`;
+  });
+  return verbatim(lines.join(''));
+}
+
+/** Clients split each line at its one colon. */
+function clusterInfo({ topology }: ServerContext): Reply {
+  const isUp = topology.leader !== undefined;
+  const fields: [string, string | number][] = [
+    ['cluster_enabled', 1],
+    ['cluster_state', isUp ? 'ok' : 'fail'],
+    ['cluster_slots_assigned', slotCount],
+    ['cluster_slots_ok', isUp ? slotCount : 0],
+    ['cluster_slots_pfail', 0],
+    ['cluster_slots_fail', isUp ? 0 : slotCount],
+    ['cluster_known_nodes', topology.members.length],
+    ['cluster_size', 1],
+    ['cluster_current_epoch', topology.epoch],
+    ['cluster_my_epoch', topology.epoch],
+  ];
+  return verbatim(fields.map(([name, value]) => `${name}:${value}\r\n`).join(''));
+}
+
+function clusterReplicas(
+  context: ServerContext,
+  _session: Session,
+  args: readonly Buffer[],
+): Reply {
+  const { topology } = context;
+  const id = args[2]!.toString('latin1');
+  const member = topology.members.find(({ replicaId }) => replicaId === id);
+  if (member === undefined) return errorReply(`ERR Unknown node ${id}`);
+  if (member !== topology.master) return errorReply('ERR The specified node is not a master');
+  return topology.slaves.map(
+    ({ replicaId, host, clientPort }) =>
+      `${replicaId} ${host}:${clientPort}@${clientPort + busPortOffset} slave ` +
+      `${topology.master.replicaId} 0 0 ${topology.epoch} connected`,
+  );
+}
+
+function clusterCountKeysInSlot(
+  context: ServerContext,
+  _session: Session,
+  args: readonly Buffer[],
+): Reply {
+  const slot = Number(args[2]!.toString('latin1'));
+  if (!Number.isInteger(slot) || slot < 0 || slot >= slotCount) {
+    return errorReply('ERR Invalid or out of range slot');
+  }
+  return context.keysInSlot(slot);
+}
+
+const clusterSubcommands: Record<string, { readonly arity: number; readonly run: Subcommand }> = {
+  countkeysinslot: { arity: 3, run: clusterCountKeysInSlot },
+  info: { arity: 2, run: clusterInfo },
+  keyslot: { arity: 3, run: (_context, _session, args) => keySlot(args[2]!) },
+  myid: { arity: 2, run: ({ topology }) => topology.self.replicaId },
+  nodes: { arity: 2, run: clusterNodes },
+  replicas: { arity: 3, run: clusterReplicas },
+  shards: { arity: 2, run: clusterShards },
+  slaves: { arity: 3, run: clusterReplicas },
+  slots: { arity: 2, run: clusterSlots },
+};
+
+function cluster(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
+  return runSubcommand('cluster', clusterSubcommands, context, session, args);
+}
+
+/** Followers redirect all the same until they can answer reads as fresh as the leader's. */
+function readonly(_context: ServerContext, session: Session): Reply {
+  session.isReadonly = true;
+  return okReply;
+}
+
+function readwrite(_context: ServerContext, session: Session): Reply {
+  session.isReadonly = false;
+  return okReply;
+}
+
+export const clusterCommands = [
+  {
+    name: 'cluster',
+    arity: -2,
+    flags: ['loading', 'stale'],
+    categories: ['@slow'],
+    tips: [],
+    group: 'cluster',
+    since: '3.0.0',
+    summary: 'A container for Redis Cluster commands.',
+    complexity: 'Depends on subcommand.',
+    isBarrier: false,
+    run: cluster,
+  },
+  {
+    name: 'readonly',
+    arity: 1,
+    flags: ['loading', 'stale', 'fast'],
+    categories: ['@fast', '@connection'],
+    tips: [],
+    group: 'cluster',
+    since: '3.0.0',
+    summary: 'Enables read-only queries for a connection to a Redis Cluster replica node.',
+    complexity: 'O(1)',
+    isBarrier: false,
+    run: readonly,
+  },
+  {
+    name: 'readwrite',
+    arity: 1,
+    flags: ['loading', 'stale', 'fast'],
+    categories: ['@fast', '@connection'],
+    tips: [],
+    group: 'cluster',
+    since: '3.0.0',
+    summary: 'Enables read-write queries for a connection to a Redis Cluster replica node.',
+    complexity: 'O(1)',
+    isBarrier: false,
+    run: readwrite,
+  },
+] as const satisfies readonly ServerCommand[];

@@ -1,0 +1,343 @@
+// Commands about the connection itself. https://redis.io/docs/latest/commands/?group=connection
+
+import { timingSafeEqual } from 'node:crypto';
+import {
+  errorReply,
+  errors,
+  isErrorReply,
+  mapReply,
+  okReply,
+  pongReply,
+  type Reply,
+  simpleString,
+  verbatim,
+  wrongArity,
+} from '../../../resp/index.js';
+import { databaseCount } from '../../../sqlite-sm/index.js';
+import type { Session } from '../session.js';
+import { redisVersion } from './info.js';
+import {
+  arityAllows,
+  type ClientView,
+  lowerCase,
+  type ServerCommand,
+  type ServerContext,
+  type Subcommand,
+} from './table.js';
+
+function ping(_context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+  if (args.length > 2) return wrongArity('ping');
+  return args[1] ?? pongReply;
+}
+
+function echo(_context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+  return args[1]!;
+}
+
+function quit(_context: ServerContext, session: Session): Reply {
+  session.isClosing = true;
+  return okReply;
+}
+
+function reset(context: ServerContext, session: Session): Reply {
+  session.reset(context.password === '');
+  return simpleString('RESET');
+}
+
+function select(_context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
+  const text = args[1]!.toString('latin1');
+  if (!/^-?\d{1,9}$/.test(text)) return errors.notInteger;
+  const database = Number(text);
+  if (database < 0 || database >= databaseCount) {
+    return errorReply('ERR DB index is out of range');
+  }
+  session.database = database;
+  return okReply;
+}
+
+// ------------------------------------------------------------------------------ HELLO and AUTH
+
+function auth(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
+  if (args.length > 3) return errors.syntax;
+  if (args.length === 2 && context.password === '') {
+    return errorReply(
+      'ERR AUTH <password> called without any password configured for the default user. Are you ' +
+        'sure your configuration is correct?',
+    );
+  }
+  const [user, password] = args.length === 2 ? [defaultUser, args[1]!] : [args[1]!, args[2]!];
+  return authenticate(context, session, user, password);
+}
+
+const defaultUser = Buffer.from('default');
+const wrongPassword = errorReply('WRONGPASS invalid username-password pair or user is disabled.');
+
+function authenticate(
+  context: ServerContext,
+  session: Session,
+  user: Buffer,
+  password: Buffer,
+): Reply {
+  if (!user.equals(defaultUser)) return wrongPassword;
+  // Without a password the default user is let in with any, as Redis' `nopass` does.
+  if (context.password !== '' && !isSameSecret(password, Buffer.from(context.password))) {
+    return wrongPassword;
+  }
+  session.isAuthenticated = true;
+  return okReply;
+}
+
+function isSameSecret(a: Buffer, b: Buffer): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** HELLO [protover [AUTH user password] [SETNAME name]] */
+function hello(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
+  let protocol: 2 | 3 = session.protocol;
+  if (args.length > 1) {
+    const text = args[1]!.toString('latin1');
+    if (!/^-?\d+$/.test(text)) {
+      return errorReply('ERR Protocol version is not an integer or out of range');
+    }
+    if (text !== '2' && text !== '3') {
+      return errorReply('NOPROTO unsupported protocol version');
+    }
+    protocol = text === '2' ? 2 : 3;
+  }
+  let name: string | undefined;
+  for (let at = 2; at < args.length; ) {
+    const option = lowerCase(args[at]!);
+    if (option === 'auth' && at + 2 < args.length) {
+      const reply = authenticate(context, session, args[at + 1]!, args[at + 2]!);
+      if (isErrorReply(reply)) return reply;
+      at += 3;
+    } else if (option === 'setname' && at + 1 < args.length) {
+      name = args[at + 1]!.toString('latin1');
+      if (!isPrintable(name)) return badClientName;
+      at += 2;
+    } else {
+      return errorReply(`ERR Syntax error in HELLO option '${args[at]!.toString('latin1')}'`);
+    }
+  }
+  if (!session.isAuthenticated) {
+    return errorReply(
+      'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO ' +
+        '<proto> AUTH <user> <pass> option can be used to authenticate the client and select the ' +
+        'RESP protocol version at the same time',
+    );
+  }
+  session.protocol = protocol;
+  if (name !== undefined) session.name = name;
+  return mapReply([
+    ['server', 'redis'],
+    ['version', redisVersion],
+    ['proto', protocol],
+    ['id', session.id],
+    ['mode', 'cluster'],
+    ['role', context.topology.master === context.topology.self ? 'master' : 'replica'],
+    ['modules', []],
+  ]);
+}
+
+// ------------------------------------------------------------------------------ CLIENT
+
+const badClientName = errorReply(
+  'ERR Client names cannot contain spaces, newlines or special characters.',
+);
+
+/** Redis takes the printable ASCII characters without the space. */
+function isPrintable(text: string): boolean {
+  return /^[!-~]*$/.test(text);
+}
+
+function clientSetname(_context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
+  const name = args[2]!.toString('latin1');
+  if (!isPrintable(name)) return badClientName;
+  session.name = name;
+  return okReply;
+}
+
+function clientSetinfo(_context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
+  const attribute = lowerCase(args[2]!);
+  const value = args[3]!.toString('latin1');
+  if (attribute !== 'lib-name' && attribute !== 'lib-ver') {
+    return errorReply(`ERR Unrecognized option '${args[2]!.toString('latin1')}'`);
+  }
+  if (!isPrintable(value)) {
+    return errorReply(`ERR ${attribute} cannot contain spaces, newlines or special characters.`);
+  }
+  if (attribute === 'lib-name') session.libraryName = value;
+  else session.libraryVersion = value;
+  return okReply;
+}
+
+function clientLine(client: ClientView, nowMs: number): string {
+  const { session } = client;
+  const age = Math.floor((nowMs - session.connectedAtMs) / 1000);
+  const idle = Math.floor((nowMs - session.lastCommandAtMs) / 1000);
+  return (
+    `id=${session.id} addr=${session.address} laddr=${session.localAddress} fd=${session.id} ` +
+    `name=${session.name} age=${age} idle=${idle} flags=${session.isReadonly ? 'r' : 'N'} ` +
+    `db=${session.database} sub=0 psub=0 ssub=0 multi=-1 qbuf=${client.inputBytes} ` +
+    `qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=${client.pendingCount} ` +
+    `omem=${client.outputBytes} tot-mem=${client.inputBytes + client.outputBytes} events=r ` +
+    `cmd=${session.lastCommand || 'NULL'} user=default redir=-1 resp=${session.protocol} ` +
+    `lib-name=${session.libraryName} lib-ver=${session.libraryVersion}`
+  );
+}
+
+function clientInfo(context: ServerContext, session: Session): Reply {
+  const own = context.clients().find((client) => client.session === session)!;
+  return verbatim(`${clientLine(own, context.nowMs())}\n`);
+}
+
+function clientList(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+  if (args.length > 2) return errors.syntax;
+  const nowMs = context.nowMs();
+  return verbatim(
+    context
+      .clients()
+      .map((client) => `${clientLine(client, nowMs)}\n`)
+      .join(''),
+  );
+}
+
+const clientSubcommands: Record<string, { readonly arity: number; readonly run: Subcommand }> = {
+  getname: { arity: 2, run: (_context, session) => session.name || null },
+  id: { arity: 2, run: (_context, session) => session.id },
+  info: { arity: 2, run: clientInfo },
+  list: { arity: -2, run: clientList },
+  setinfo: { arity: 4, run: clientSetinfo },
+  setname: { arity: 3, run: clientSetname },
+};
+
+function client(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
+  return runSubcommand('client', clientSubcommands, context, session, args);
+}
+
+/** Redis' texts for an unknown subcommand and for a wrong number of arguments. */
+export function runSubcommand(
+  commandName: string,
+  subcommands: Record<string, { readonly arity: number; readonly run: Subcommand }>,
+  context: ServerContext,
+  session: Session,
+  args: readonly Buffer[],
+): Reply {
+  const name = lowerCase(args[1]!);
+  const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
+  if (subcommand === undefined) {
+    const shown = args[1]!.toString('latin1', 0, 128);
+    return errorReply(`ERR unknown subcommand '${shown}'. Try ${commandName.toUpperCase()} HELP.`);
+  }
+  if (!arityAllows(subcommand.arity, args.length)) return wrongArity(`${commandName}|${name}`);
+  return subcommand.run(context, session, args);
+}
+
+// ------------------------------------------------------------------------------ the table
+
+export const connectionCommands = [
+  {
+    name: 'auth',
+    arity: -2,
+    flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth'],
+    categories: ['@fast', '@connection'],
+    tips: [],
+    group: 'connection',
+    since: '1.0.0',
+    summary: 'Authenticates the connection.',
+    complexity: 'O(N) where N is the number of passwords defined for the user',
+    isBarrier: false,
+    run: auth,
+  },
+  {
+    name: 'client',
+    arity: -2,
+    flags: ['noscript', 'loading', 'stale'],
+    categories: ['@slow', '@connection'],
+    tips: [],
+    group: 'connection',
+    since: '2.4.0',
+    summary: 'A container for client connection commands.',
+    complexity: 'Depends on subcommand.',
+    isBarrier: false,
+    run: client,
+  },
+  {
+    name: 'echo',
+    arity: 2,
+    flags: ['loading', 'stale', 'fast'],
+    categories: ['@fast', '@connection'],
+    tips: [],
+    group: 'connection',
+    since: '1.0.0',
+    summary: 'Returns the given string.',
+    complexity: 'O(1)',
+    isBarrier: false,
+    run: echo,
+  },
+  {
+    name: 'hello',
+    arity: -1,
+    flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth'],
+    categories: ['@fast', '@connection'],
+    tips: [],
+    group: 'connection',
+    since: '6.0.0',
+    summary: 'Handshakes with the server.',
+    complexity: 'O(1)',
+    isBarrier: true,
+    run: hello,
+  },
+  {
+    name: 'ping',
+    arity: -1,
+    flags: ['fast'],
+    categories: ['@fast', '@connection'],
+    tips: ['request_policy:all_shards', 'response_policy:all_succeeded'],
+    group: 'connection',
+    since: '1.0.0',
+    summary: "Returns the server's liveliness response.",
+    complexity: 'O(1)',
+    isBarrier: false,
+    run: ping,
+  },
+  {
+    name: 'quit',
+    arity: -1,
+    flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth'],
+    categories: ['@fast', '@connection'],
+    tips: [],
+    group: 'connection',
+    since: '1.0.0',
+    summary: 'Closes the connection.',
+    complexity: 'O(1)',
+    isBarrier: true,
+    run: quit,
+  },
+  {
+    name: 'reset',
+    arity: 1,
+    flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth'],
+    categories: ['@fast', '@connection'],
+    tips: [],
+    group: 'connection',
+    since: '6.2.0',
+    summary: 'Resets the connection.',
+    complexity: 'O(1)',
+    isBarrier: true,
+    run: reset,
+  },
+  {
+    name: 'select',
+    arity: 2,
+    flags: ['loading', 'stale', 'fast'],
+    categories: ['@fast', '@connection'],
+    tips: [],
+    group: 'connection',
+    since: '1.0.0',
+    summary: 'Changes the selected database.',
+    complexity: 'O(1)',
+    isBarrier: false,
+    run: select,
+  },
+] as const satisfies readonly ServerCommand[];

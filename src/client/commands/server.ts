@@ -1,0 +1,126 @@
+// Commands about the server. https://redis.io/docs/latest/commands/?group=server
+
+import { mapReply, type Reply, verbatim } from '../../../resp/index.js';
+import { databaseCount, matchesGlob } from '../../../sqlite-sm/index.js';
+import type { Session } from '../session.js';
+import { runSubcommand } from './connection.js';
+import { infoText } from './info.js';
+import { lowerCase, type ServerCommand, type ServerContext, type Subcommand } from './table.js';
+
+/**
+ * What Redis' parameters are in Holt. Clients ask for some of these before they begin; redis-benchmark
+ * for `save` and `appendonly`. Every acknowledged write is on disk, as with `appendfsync always`.
+ */
+function parameters(context: ServerContext): [string, string][] {
+  return [
+    ['appendfsync', 'always'],
+    ['appendonly', 'yes'],
+    ['bind', context.topology.self.host],
+    ['cluster-enabled', 'yes'],
+    ['databases', String(databaseCount)],
+    ['maxclients', String(context.maxclients)],
+    ['maxmemory', '0'],
+    ['maxmemory-policy', 'noeviction'],
+    ['notify-keyspace-events', ''],
+    ['port', String(context.topology.self.clientPort)],
+    ['replica-read-only', 'yes'],
+    ['save', ''],
+    ['slave-read-only', 'yes'],
+    ['timeout', '0'],
+  ];
+}
+
+function configGet(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+  const patterns = args.slice(2).map((arg) => Buffer.from(lowerCase(arg)));
+  const matching = parameters(context).filter(([name]) =>
+    patterns.some((pattern) => matchesGlob(pattern, Buffer.from(name))),
+  );
+  return mapReply(matching);
+}
+
+const configSubcommands: Record<string, { readonly arity: number; readonly run: Subcommand }> = {
+  get: { arity: -3, run: configGet },
+};
+
+function config(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
+  return runSubcommand('config', configSubcommands, context, session, args);
+}
+
+function info(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+  return verbatim(infoText(context, args.slice(1).map(lowerCase)));
+}
+
+/** As Redis: a master lists its replicas with their offsets, a replica names its master. */
+function role({ topology, raft }: ServerContext): Reply {
+  const status = raft();
+  if (topology.master === topology.self) {
+    const slaves = topology.slaves.map(({ replicaId, host, clientPort }) => {
+      const peer = status.peers.find((candidate) => candidate.replicaId === replicaId);
+      return [host, String(clientPort), String(peer?.matchIndex ?? 0)];
+    });
+    return ['master', status.commitIndex, slaves];
+  }
+  const { host, clientPort } = topology.master;
+  const link = topology.leader === undefined ? 'connect' : 'connected';
+  return ['slave', host, clientPort, link, status.appliedIndex];
+}
+
+function time({ nowMs }: ServerContext): Reply {
+  const now = nowMs();
+  return [String(Math.floor(now / 1000)), String(Math.floor(now % 1000) * 1000)];
+}
+
+export const adminCommands = [
+  {
+    name: 'config',
+    arity: -2,
+    flags: ['admin', 'noscript', 'loading', 'stale'],
+    categories: ['@admin', '@slow', '@dangerous'],
+    tips: [],
+    group: 'server',
+    since: '2.0.0',
+    summary: 'A container for server configuration commands.',
+    complexity: 'Depends on subcommand.',
+    isBarrier: false,
+    run: config,
+  },
+  {
+    name: 'info',
+    arity: -1,
+    flags: ['loading', 'stale'],
+    categories: ['@slow', '@dangerous'],
+    tips: ['nondeterministic_output', 'request_policy:all_shards', 'response_policy:special'],
+    group: 'server',
+    since: '1.0.0',
+    summary: 'Returns information and statistics about the server.',
+    complexity: 'O(1)',
+    isBarrier: false,
+    run: info,
+  },
+  {
+    name: 'role',
+    arity: 1,
+    flags: ['noscript', 'loading', 'stale', 'fast'],
+    categories: ['@admin', '@fast', '@dangerous'],
+    tips: [],
+    group: 'server',
+    since: '2.8.12',
+    summary: 'Returns the replication role.',
+    complexity: 'O(1)',
+    isBarrier: false,
+    run: role,
+  },
+  {
+    name: 'time',
+    arity: 1,
+    flags: ['loading', 'stale', 'fast'],
+    categories: ['@fast'],
+    tips: ['nondeterministic_output'],
+    group: 'server',
+    since: '2.6.0',
+    summary: 'Returns the server time.',
+    complexity: 'O(1)',
+    isBarrier: false,
+    run: time,
+  },
+] as const satisfies readonly ServerCommand[];

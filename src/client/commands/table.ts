@@ -1,0 +1,83 @@
+// Server commands: those that need no data. Their rows have the same columns as the data commands'
+// (`sqlite-sm/commands/table.ts`), so COMMAND can show both.
+
+import type { RaftStatus } from '../../../raft/index.js';
+import type { Reply } from '../../../resp/index.js';
+import type { AclCategory } from '../../../sqlite-sm/index.js';
+import type { Topology } from '../../cluster/topology.js';
+import type { Statistics } from '../../statistics.js';
+import type { Session } from '../session.js';
+
+export type ServerCommandFlag =
+  | 'admin'
+  | 'fast'
+  | 'loading'
+  | 'no_auth'
+  | 'noscript'
+  | 'readonly'
+  | 'sentinel'
+  | 'stale';
+
+/** What server commands may know of the replica they run on. */
+export interface ServerContext {
+  readonly topology: Topology;
+  readonly statistics: Statistics;
+  readonly process: {
+    readonly version: string;
+    readonly runId: string;
+    readonly pid: number;
+    readonly startedAtMs: number;
+    readonly memoryBytes: () => number;
+  };
+  readonly password: string;
+  readonly maxclients: number;
+  readonly nowMs: () => number;
+  readonly raft: () => RaftStatus & { readonly isServing: boolean };
+  /** Keys and keys with an expiry of a database. */
+  readonly keyspace: (database: number) => { readonly keys: number; readonly expires: number };
+  readonly keysInSlot: (slot: number) => number;
+  readonly clients: () => readonly ClientView[];
+  /** All server commands, for COMMAND. */
+  readonly serverCommands: readonly ServerCommand[];
+}
+
+/** A connection, as CLIENT LIST shows it. */
+export interface ClientView {
+  readonly session: Session;
+  readonly pendingCount: number;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+}
+
+export interface ServerCommand {
+  /** Lower case. */
+  readonly name: string;
+  /** Number of arguments with the name; negative: at least that many. */
+  readonly arity: number;
+  readonly flags: readonly ServerCommandFlag[];
+  readonly categories: readonly (AclCategory | '@admin' | '@connection')[];
+  readonly tips: readonly string[];
+  readonly group: 'connection' | 'cluster' | 'server';
+  readonly since: string;
+  readonly summary: string;
+  readonly complexity: string;
+  /** It changes how replies look, or ends the connection: it waits for all earlier replies. */
+  readonly isBarrier: boolean;
+  readonly run: (context: ServerContext, session: Session, args: readonly Buffer[]) => Reply;
+}
+
+export type Subcommand = (
+  context: ServerContext,
+  session: Session,
+  args: readonly Buffer[],
+) => Reply;
+
+/** Words of the protocol are ASCII in any case. */
+export function lowerCase(arg: Buffer): string {
+  return arg.toString('latin1').toLowerCase();
+}
+
+/** Whether `count` arguments, with the name, fit an arity as Redis writes it. */
+export function arityAllows(arity: number, count: number): boolean {
+  return arity < 0 ? count >= -arity : count === arity;
+}

@@ -1,0 +1,272 @@
+// One client's socket: bytes in, commands one at a time, replies out in the order of the commands.
+//
+//   socket ─▶ RequestParser ─▶ process() ─▶ dispatcher ─▶ a reply at once, or a PendingCommand
+//   socket ◀─ ReplyBuffer   ◀─ settled commands at the head of the queue ◀─ … later, from anywhere
+//
+// Commands take effect in order, too. Most may follow each other while earlier ones are under way;
+// one that may not is *held*: it waits at the head of the parsed commands, everything behind it
+// waits with it, and `resume` tries it again. The socket pauses when much piles up, on either side:
+// a client that never reads its replies gets no more commands done, and in the end is closed.
+
+import type { Socket } from 'node:net';
+import { errorReply, type Reply, ReplyBuffer, RequestParser } from '../../resp/index.js';
+import { limits } from '../options.js';
+import type { Session } from './session.js';
+
+/** A command whose reply is not known yet. Created per command: kept small. */
+export class PendingCommand {
+  readonly connection: Connection;
+  /** A read, answered from the state; else it travels in an entry. */
+  readonly isRead: boolean;
+  readonly database: number;
+  /** Of its keys, in case it has to be sent elsewhere. */
+  readonly slot: number;
+  /** Of a read: views of what arrived. */
+  readonly args: readonly Buffer[];
+  isSettled = false;
+  reply: Reply = null;
+
+  constructor(
+    connection: Connection,
+    isRead: boolean,
+    database: number,
+    slot: number,
+    args: readonly Buffer[],
+  ) {
+    this.connection = connection;
+    this.isRead = isRead;
+    this.database = database;
+    this.slot = slot;
+    this.args = args;
+  }
+}
+
+export interface ConnectionOwner {
+  /** Runs the command or queues it; false when it must be held. */
+  dispatch(connection: Connection, args: Buffer[]): boolean;
+  onClosed(connection: Connection): void;
+  /** A command was cut off by a broken protocol. */
+  onProtocolError(connection: Connection, error: string): void;
+  onBytesIn(count: number): void;
+  onBytesOut(count: number): void;
+}
+
+export class Connection {
+  readonly session: Session;
+  readonly parser = new RequestParser();
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #output = new ReplyBuffer();
+  /** Commands under way, oldest first, from #head on. */
+  #queue: PendingCommand[] = [];
+  #head = 0;
+  #pendingReads = 0;
+  #held: Buffer[] | undefined;
+  #isOutputFull = false;
+  #isPaused = false;
+  #isProcessing = false;
+  #isClosed = false;
+  /** In the owner's list of connections to be flushed. */
+  isDirty = false;
+
+  constructor(socket: Socket, session: Session, owner: ConnectionOwner) {
+    this.#socket = socket;
+    this.session = session;
+    this.#owner = owner;
+    this.parser.authenticated = session.isAuthenticated;
+    socket.on('data', (chunk) => this.#onData(chunk));
+    socket.on('drain', () => this.#onDrain());
+    // The client has said all it will; what it is owed still goes out.
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#onClose());
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get hasPending(): boolean {
+    return this.#head < this.#queue.length;
+  }
+
+  get hasPendingRead(): boolean {
+    return this.#pendingReads > 0;
+  }
+
+  get pendingCount(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  get outputBytes(): number {
+    return this.#output.byteLength + this.#socket.writableLength;
+  }
+
+  get inputBytes(): number {
+    return this.parser.bufferedBytes;
+  }
+
+  // ---------------------------------------------------------------------------- replies
+
+  /** Answers the command that is being dispatched. */
+  reply(reply: Reply): void {
+    if (!this.hasPending) {
+      this.#output.append(reply, this.session.protocol);
+      return;
+    }
+    const done = new PendingCommand(this, false, 0, 0, noArguments);
+    done.isSettled = true;
+    done.reply = reply;
+    this.#queue.push(done);
+  }
+
+  /** The command that is being dispatched will be answered later, by `settle`. */
+  replyLater(pending: PendingCommand): void {
+    this.#queue.push(pending);
+    if (pending.isRead) this.#pendingReads += 1;
+  }
+
+  /** The caller sees to it that `flush` follows. */
+  settle(pending: PendingCommand, reply: Reply): void {
+    pending.isSettled = true;
+    pending.reply = reply;
+    if (pending.isRead) this.#pendingReads -= 1;
+    if (this.#isClosed) return;
+    while (this.#head < this.#queue.length) {
+      const next = this.#queue[this.#head]!;
+      if (!next.isSettled) return;
+      this.#output.append(next.reply, this.session.protocol);
+      this.#head += 1;
+    }
+    this.#queue.length = 0;
+    this.#head = 0;
+  }
+
+  /** Sends what there is, in one write. Goes on with a held command that was waiting for it. */
+  flush(): void {
+    this.isDirty = false;
+    if (this.#isClosed) return;
+    this.#write();
+    if (this.#held !== undefined && !this.#isProcessing) this.resume();
+    this.#maybeEnd();
+  }
+
+  #write(): void {
+    const pieces = this.#output.take();
+    if (pieces.length === 0) return;
+    let byteLength = 0;
+    if (pieces.length === 1) {
+      byteLength = pieces[0]!.length;
+      this.#socket.write(pieces[0]!);
+    } else {
+      this.#socket.cork();
+      for (const piece of pieces) {
+        byteLength += piece.length;
+        this.#socket.write(piece);
+      }
+      this.#socket.uncork();
+    }
+    this.#owner.onBytesOut(byteLength);
+    if (this.#socket.writableLength <= limits.outputPauseBytes) return;
+    this.#isOutputFull = true;
+    if (this.#socket.writableLength > limits.outputBytesMax) this.destroy();
+  }
+
+  // ---------------------------------------------------------------------------- commands
+
+  #onData(chunk: Buffer): void {
+    this.#owner.onBytesIn(chunk.length);
+    this.parser.feed(chunk);
+    this.#process();
+    this.flush();
+  }
+
+  #process(): void {
+    if (this.#isProcessing) return;
+    this.#isProcessing = true;
+    while (!this.#isClosed && !this.#isOutputFull && !this.session.isClosing) {
+      const args = this.#held ?? this.parser.next();
+      if (args === undefined) {
+        this.#checkProtocol();
+        break;
+      }
+      this.#held = undefined;
+      if (!this.#owner.dispatch(this, args)) {
+        this.#held = args;
+        break;
+      }
+      if (this.#output.byteLength > limits.outputPauseBytes) this.#write();
+    }
+    this.#isProcessing = false;
+    this.#pauseOrResume();
+  }
+
+  /** Tries the held command again and goes on behind it. */
+  resume(): void {
+    if (this.#isClosed) return;
+    this.#process();
+    if (this.#output.byteLength > 0) this.#write();
+    this.#maybeEnd();
+  }
+
+  /** Answers the held command instead of running it, and goes on behind it. */
+  rejectHeld(reply: Reply): void {
+    if (this.#held === undefined || this.#isClosed) return;
+    this.#held = undefined;
+    this.reply(reply);
+    this.resume();
+  }
+
+  #checkProtocol(): void {
+    const { error } = this.parser;
+    if (error === undefined || this.session.isClosing) return;
+    this.session.isClosing = true;
+    this.reply(errorReply(`ERR ${error}`));
+    this.#owner.onProtocolError(this, error);
+  }
+
+  #pauseOrResume(): void {
+    const isWaiting = this.#held !== undefined || this.#isOutputFull;
+    const mustPause = isWaiting && this.parser.bufferedBytes > limits.inputPauseBytes;
+    if (mustPause === this.#isPaused || this.#isClosed) return;
+    this.#isPaused = mustPause;
+    if (mustPause) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #onDrain(): void {
+    this.#isOutputFull = false;
+    this.resume();
+  }
+
+  // ---------------------------------------------------------------------------- the end
+
+  #onEnd(): void {
+    this.session.isClosing = this.session.isClosing || this.#held === undefined;
+    if (this.#held !== undefined) {
+      // Nobody is there to hear of it, so it is never proposed.
+      this.#held = undefined;
+      this.session.isClosing = true;
+    }
+    this.#maybeEnd();
+  }
+
+  #maybeEnd(): void {
+    if (!this.session.isClosing || this.hasPending || this.#isClosed) return;
+    if (this.#output.byteLength > 0) this.#write();
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #onClose(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#held = undefined;
+    this.#owner.onClosed(this);
+  }
+}
+
+export const noArguments: readonly Buffer[] = [];

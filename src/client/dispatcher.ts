@@ -1,0 +1,211 @@
+// The ordered gate that every command of every client passes.
+//
+// The order is the specification: what a client is told first depends on it. Each step either
+// answers, or holds the command until something changes, or lets it pass to the next one.
+//
+//   known? ─▶ arity? ─▶ authenticated? ─▶ server command: runs here, now
+//                                      └▶ data command: limits? ─▶ route ─▶ write or read
+//
+// Writes become part of the open entry; reads are confirmed by a majority and then answered from the
+// state. On one connection a read behind an unfinished write travels in an entry itself, and a write
+// behind an unfinished read waits for it: commands of a connection take effect in order.
+
+import { errorReply, isErrorReply, type Reply, wrongArity } from '../../resp/index.js';
+import {
+  arityFits,
+  type Command,
+  commandByteLength,
+  commandKeys,
+  encodeCommand,
+  findCommand,
+  readKind,
+  writeKind,
+} from '../../sqlite-sm/index.js';
+import { type Route, routeOf } from '../cluster/route.js';
+import type { Topology } from '../cluster/topology.js';
+import { limits } from '../options.js';
+import type { Statistics } from '../statistics.js';
+import { findServerCommand } from './commands/index.js';
+import { arityAllows, type ServerCommand, type ServerContext } from './commands/table.js';
+import { type Connection, noArguments, PendingCommand } from './connection.js';
+
+/** The Raft side of a replica, as far as commands need it. */
+export interface CommandLog {
+  /** Whether commands are taken here. */
+  readonly isServing: boolean;
+  /** Bytes of commands taken and not applied yet. */
+  readonly pendingBytes: number;
+  /** Room in the open entry; returns the offset in `batchBuffer`. */
+  reserve(byteLength: number, context: PendingCommand): number;
+  readonly batchBuffer: Buffer;
+  requestRead(context: PendingCommand): void;
+}
+
+/** Why a command waits. */
+export type HoldReason =
+  /** For a leader; not longer than `election-hold-ms`. */
+  | 'election'
+  /** For earlier commands of its connection. */
+  | 'order'
+  /** For commands of everybody to be applied. */
+  | 'overload';
+
+export interface Holds {
+  hold(connection: Connection, reason: HoldReason): void;
+}
+
+export class Dispatcher {
+  readonly #log: CommandLog;
+  readonly #topology: Topology;
+  readonly #holds: Holds;
+  readonly #context: ServerContext;
+  readonly #statistics: Statistics;
+  readonly #nowMs: () => number;
+
+  constructor(options: {
+    readonly log: CommandLog;
+    readonly topology: Topology;
+    readonly holds: Holds;
+    readonly context: ServerContext;
+    readonly statistics: Statistics;
+    readonly nowMs: () => number;
+  }) {
+    this.#log = options.log;
+    this.#topology = options.topology;
+    this.#holds = options.holds;
+    this.#context = options.context;
+    this.#statistics = options.statistics;
+    this.#nowMs = options.nowMs;
+  }
+
+  /** False when the command has to be given again later (see `Holds`). */
+  dispatch(connection: Connection, args: Buffer[]): boolean {
+    const name = args[0]!;
+    const command = findCommand(name);
+    if (command === undefined) {
+      const serverCommand = findServerCommand(name);
+      if (serverCommand === undefined) return this.#refuse(connection, unknownCommand(args));
+      return this.#runServerCommand(connection, serverCommand, args);
+    }
+    if (!arityFits(command, args.length)) {
+      return this.#refuse(connection, wrongArity(command.name));
+    }
+    if (!connection.session.isAuthenticated) return this.#refuse(connection, notAuthenticated);
+    return this.#dispatchData(connection, command, args);
+  }
+
+  #runServerCommand(connection: Connection, command: ServerCommand, args: Buffer[]): boolean {
+    const { session } = connection;
+    if (!arityAllows(command.arity, args.length)) {
+      return this.#refuse(connection, wrongArity(command.name));
+    }
+    if (!session.isAuthenticated && !command.flags.includes('no_auth')) {
+      return this.#refuse(connection, notAuthenticated);
+    }
+    // It changes how replies look, or ends the connection: earlier replies come first.
+    if (command.isBarrier && connection.hasPending) {
+      this.#holds.hold(connection, 'order');
+      return false;
+    }
+    this.#count(connection, command.name);
+    const reply = command.run(this.#context, session, args);
+    connection.parser.authenticated = session.isAuthenticated;
+    if (isErrorReply(reply)) this.#statistics.errorReplies += 1;
+    connection.reply(reply);
+    return true;
+  }
+
+  #dispatchData(connection: Connection, command: Command, args: Buffer[]): boolean {
+    const keys = commandKeys(command, args);
+    for (const key of keys) {
+      if (key.length > limits.keyBytesMax) return this.#refuse(connection, keyTooLong);
+    }
+    const log = this.#log;
+    const route = routeOf(keys, this.#topology, log.isServing);
+    if (route.kind !== 'here') return this.#redirect(connection, route);
+    if (log.pendingBytes > limits.pendingBytesMax) {
+      this.#holds.hold(connection, 'overload');
+      return false;
+    }
+    if (command.isWrite && connection.hasPendingRead) {
+      this.#holds.hold(connection, 'order');
+      return false;
+    }
+    // Reads may follow reads. Behind an unfinished write a read travels in an entry, as the write.
+    if (command.isWrite || (connection.hasPending && !connection.hasPendingRead)) {
+      this.#append(connection, command, route.slot, args);
+    } else {
+      const { database } = connection.session;
+      const pending = new PendingCommand(connection, true, database, route.slot, args);
+      connection.replyLater(pending);
+      log.requestRead(pending);
+    }
+    this.#count(connection, command.name);
+    return true;
+  }
+
+  /** The one copy of a command's bytes, from where they were parsed to the open entry. */
+  #append(connection: Connection, command: Command, slot: number, args: Buffer[]): void {
+    const { database } = connection.session;
+    const pending = new PendingCommand(connection, false, database, slot, noArguments);
+    connection.replyLater(pending);
+    const offset = this.#log.reserve(commandByteLength(args), pending);
+    const kind = command.isWrite ? writeKind : readKind;
+    encodeCommand(this.#log.batchBuffer, offset, kind, database, args);
+  }
+
+  #redirect(connection: Connection, route: Exclude<Route, { kind: 'here' }>): boolean {
+    switch (route.kind) {
+      case 'moved':
+        return this.#refuse(connection, movedReply(route));
+      case 'crossSlot':
+        return this.#refuse(connection, crossSlotReply);
+      case 'noLeader':
+        this.#holds.hold(connection, 'election');
+        return false;
+    }
+  }
+
+  #refuse(connection: Connection, reply: Reply): boolean {
+    connection.session.commandCount += 1;
+    this.#statistics.errorReplies += 1;
+    connection.reply(reply);
+    return true;
+  }
+
+  #count(connection: Connection, name: string): void {
+    const { session } = connection;
+    session.commandCount += 1;
+    session.lastCommand = name;
+    session.lastCommandAtMs = this.#nowMs();
+    this.#statistics.commandsProcessed += 1;
+  }
+}
+
+const notAuthenticated = errorReply('NOAUTH Authentication required.');
+export const crossSlotReply = errorReply("CROSSSLOT Keys in request don't hash to the same slot");
+export const clusterDownReply = errorReply('CLUSTERDOWN The cluster is down');
+/** A prefix that no client retries by itself. */
+export const uncertainReply = errorReply(
+  'UNCERTAIN The leadership was lost while the command was being stored: it may have taken ' +
+    'effect, or may take effect later, or never. Read before you send it again',
+);
+const keyTooLong = errorReply(
+  `ERR key is longer than the limit of ${limits.keyBytesMax} bytes (key-bytes-max)`,
+);
+
+export function movedReply(route: Extract<Route, { kind: 'moved' }>): Reply {
+  return errorReply(`MOVED ${route.slot} ${route.to.host}:${route.to.clientPort}`);
+}
+
+/** Redis' text, with up to 128 bytes of the name and of all arguments together. */
+function unknownCommand(args: readonly Buffer[]): Reply {
+  const textMax = 128;
+  const name = args[0]!.toString('latin1', 0, textMax);
+  let preview = '';
+  for (const arg of args.slice(1)) {
+    if (preview.length >= textMax) break;
+    preview += `'${arg.toString('latin1', 0, textMax - preview.length)}' `;
+  }
+  return errorReply(`ERR unknown command '${name}', with args beginning with: ${preview}`);
+}

@@ -1,0 +1,23 @@
+// One process per data directory.
+//
+// The lock is a SQLite file held in an exclusive transaction: the kernel releases it with the
+// process, however that ends, so there is no stale lock to guess about, as with a pid in a file.
+
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { DirectoryError } from './identity.js';
+
+/** Returns what releases the lock. Throws `DirectoryError` when another process has it. */
+export function lockDirectory(directory: string): () => void {
+  const database = new Database(join(directory, 'lock'), { timeout: 0 });
+  try {
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (cause) {
+    database.close();
+    throw new DirectoryError(
+      `Cannot use "${directory}": another server is running on it (see its pid file)`,
+      { cause },
+    );
+  }
+  return () => database.close();
+}

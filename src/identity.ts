@@ -1,0 +1,120 @@
+// `identity.json`: who a server is, which replicas it hosts, and who the first members were.
+//
+// Written once by `holt init`, with random ids that are never used again. The only later changes
+// are the mark that a replica is born, which carries the identity of its vote file, and `holt adopt`.
+
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import type { FileIdentity, ReplicaId } from '../raft/index.js';
+import { writeFileDurably } from './files.js';
+
+export interface GroupMember {
+  readonly replicaId: ReplicaId;
+  readonly serverNumber: number;
+  readonly host: string;
+  readonly clientPort: number;
+  readonly busPort: number;
+}
+
+export interface HostedReplica {
+  readonly group: number;
+  readonly replicaId: ReplicaId;
+  /** Which file its vote file is; null until the replica has taken part for the first time. */
+  readonly born: FileIdentity | null;
+}
+
+export interface Identity {
+  readonly format: 1;
+  /** 32 hexadecimal digits. */
+  readonly clusterId: string;
+  /** 32 hexadecimal digits. */
+  readonly serverId: string;
+  /** From 1. */
+  readonly serverNumber: number;
+  readonly replicas: readonly HostedReplica[];
+  /** The members that each group starts with. */
+  readonly groups: readonly { readonly group: number; readonly members: readonly GroupMember[] }[];
+}
+
+/** What is wrong with a data directory, with what to do about it. */
+export class DirectoryError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'DirectoryError';
+  }
+}
+
+/** The bus port of a client port, as Redis Cluster has it. */
+export const busPortOffset = 10_000;
+
+export function identityPath(directory: string): string {
+  return join(directory, 'identity.json');
+}
+
+/** Identities of the servers of a new cluster with one group, one replica of it on each. */
+export function newIdentities(
+  addresses: readonly { readonly host: string; readonly basePort: number }[],
+): Identity[] {
+  const clusterId = randomBytes(16).toString('hex');
+  const group = 1;
+  const members: GroupMember[] = addresses.map(({ host, basePort }, at) => ({
+    replicaId: randomBytes(20).toString('hex'),
+    serverNumber: at + 1,
+    host,
+    clientPort: basePort + group,
+    busPort: basePort + group + busPortOffset,
+  }));
+  return members.map((member) => ({
+    format: 1,
+    clusterId,
+    serverId: randomBytes(16).toString('hex'),
+    serverNumber: member.serverNumber,
+    replicas: [{ group, replicaId: member.replicaId, born: null }],
+    groups: [{ group, members }],
+  }));
+}
+
+/** Throws `DirectoryError`. */
+export function readIdentity(directory: string): Identity {
+  const path = identityPath(directory);
+  let text: string;
+  try {
+    text = fs.readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new DirectoryError(
+      `Cannot read "${path}": is "${directory}" a directory made by \`holt init\`?`,
+      { cause },
+    );
+  }
+  let parsed: Partial<Identity>;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw new DirectoryError(`Cannot read "${path}": it is not JSON`, { cause });
+  }
+  if (parsed.format !== 1) {
+    throw new DirectoryError(`Cannot read "${path}": it has format ${parsed.format}, expected 1`);
+  }
+  return parsed as Identity;
+}
+
+export function writeIdentity(directory: string, identity: Identity): void {
+  const bytes = Buffer.from(`${JSON.stringify(identity, undefined, 2)}\n`);
+  writeFileDurably(identityPath(directory), bytes);
+}
+
+/** Marks the replica of `group` as born with that vote file. Durable on return. */
+export function recordBirth(
+  directory: string,
+  identity: Identity,
+  group: number,
+  born: FileIdentity,
+): Identity {
+  const replicas = identity.replicas.map((replica) =>
+    replica.group === group ? { ...replica, born } : replica,
+  );
+  const changed = { ...identity, replicas };
+  writeIdentity(directory, changed);
+  return changed;
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+// The `holt` command. Start reading at `cli/server.ts`.
+
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { runAdopt } from './cli/adopt.js';
+import { runInit } from './cli/init.js';
+import { runServer } from './cli/server.js';
+import { serverOptionTable } from './options.js';
+import { holtVersion } from './server.js';
+
+await yargs(hideBin(process.argv))
+  .scriptName('holt')
+  .usage('$0 <command>: a replicated, durable store for Redis clients')
+  .env('HOLT')
+  .command(
+    'server',
+    'Run a server',
+    (command) => command.options(serverOptionTable),
+    (args) => runServer(args),
+  )
+  .command(
+    'init',
+    'Make the directories of a new cluster, one per server',
+    (command) =>
+      command
+        .option('dir', {
+          type: 'string',
+          demandOption: true,
+          describe: 'Where to make the directories server-1, server-2, …',
+        })
+        .option('server', {
+          type: 'string',
+          array: true,
+          demandOption: true,
+          describe: 'host:port of a server (its base port), once per server',
+        }),
+    (args) => runInit(args),
+  )
+  .command(
+    'adopt',
+    'Say that a directory was moved on purpose',
+    (command) =>
+      command.option('dir', {
+        type: 'string',
+        demandOption: true,
+        describe: "The server's directory",
+      }),
+    (args) => runAdopt(args),
+  )
+  .demandCommand(1, 'Give a command')
+  .strict()
+  .version(holtVersion())
+  .help()
+  .fail((message, error) => {
+    process.stderr.write(`holt: ${error?.message ?? message}\n`);
+    process.exit(error === undefined ? 2 : 1);
+  })
+  .parseAsync();

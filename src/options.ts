@@ -1,0 +1,99 @@
+// Every option of a server, once: name, default, meaning.
+//
+// `--help`, `HOLT_*` variables and the README's table come from here. Names are kebab-case; the
+// variable of `bus-secret-file` is `HOLT_BUS_SECRET_FILE`.
+
+import type { Options as YargsOption } from 'yargs';
+
+export interface ServerOptions {
+  readonly dir: string;
+  readonly bind: string;
+  readonly requirepass: string;
+  readonly busSecret: string;
+  readonly maxclients: number;
+  readonly electionTimeoutMs: number;
+  readonly heartbeatPeriodMs: number;
+  readonly electionHoldMs: number;
+  readonly maxSegmentFileSize: number;
+  readonly logLevel: LogLevel;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+const MiB = 1024 * 1024;
+
+/** In the order of `--help`. */
+export const serverOptionTable = {
+  dir: {
+    type: 'string',
+    demandOption: true,
+    describe: "The server's directory, as made by `holt init`",
+  },
+  bind: {
+    type: 'string',
+    default: '127.0.0.1',
+    describe:
+      'Address to listen on. Other than loopback it needs a password (requirepass) and a bus secret',
+  },
+  'requirepass-file': {
+    type: 'string',
+    describe: 'File whose first line is the password clients authenticate with',
+  },
+  'bus-secret-file': {
+    type: 'string',
+    describe:
+      'File whose first line is the secret that servers prove to each other; ' +
+      'by default `bus-secret` in the directory',
+  },
+  maxclients: {
+    type: 'number',
+    default: 12_000,
+    describe: 'Client connections; one more is told so and closed',
+  },
+  'election-timeout-ms': {
+    type: 'number',
+    default: 1000,
+    describe: 'A follower asks for votes after one to two times this without a leader',
+  },
+  'heartbeat-period-ms': {
+    type: 'number',
+    default: 100,
+    describe: "Pace of a leader's sign of life, at most a third of the election timeout",
+  },
+  'election-hold-ms': {
+    type: 'number',
+    default: 1500,
+    describe: 'How long a command waits for a leader before it is answered CLUSTERDOWN',
+  },
+  'max-segment-file-size': {
+    type: 'number',
+    default: 64 * MiB,
+    describe: 'Bytes that files of the Raft log grow to',
+  },
+  'log-level': {
+    type: 'string',
+    choices: ['debug', 'info', 'warn', 'error'],
+    default: 'info',
+    describe: 'Least severity of what is logged',
+  },
+} as const satisfies Record<string, YargsOption>;
+
+/** Passwords and secrets come from files or the environment, never from the command line. */
+export const secretVariables = {
+  requirepass: 'HOLT_REQUIREPASS',
+  busSecret: 'HOLT_BUS_SECRET',
+} as const;
+
+/** Limits that no option changes; each error names the one it met. */
+export const limits = Object.freeze({
+  /** A key. Bytes. */
+  keyBytesMax: 64 * 1024,
+  /** Commands taken and not applied yet; beyond it sockets pause. Bytes. */
+  pendingBytesMax: 64 * MiB,
+  /** Replies that a client does not read: its commands wait. Bytes. */
+  outputPauseBytes: MiB,
+  /** Replies that a client does not read: its connection is closed. Bytes. */
+  outputBytesMax: 256 * MiB,
+  /** Requests that arrived while the client's commands wait: its socket pauses. Bytes. */
+  inputPauseBytes: MiB,
+});
