@@ -1,0 +1,166 @@
+// What is known about a command besides its code.
+//
+// The rows are data: `COMMAND INFO`, `COMMAND DOCS`, arity errors, routing by key, the split of
+// reads and writes, ACL categories and the documentation are all made from them, and the values
+// are those of Redis 7.2. https://redis.io/docs/latest/commands/command/
+
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import type { Reply } from '../../resp/index.js';
+import type { Keyspace } from '../keyspace.js';
+import { isWord } from './arguments.js';
+
+export type CommandFlag = 'write' | 'readonly' | 'denyoom' | 'fast';
+
+export type CommandGroup = 'string' | 'generic' | 'server';
+
+export type AclCategory =
+  | '@read'
+  | '@write'
+  | '@string'
+  | '@keyspace'
+  | '@fast'
+  | '@slow'
+  | '@dangerous';
+
+/** https://redis.io/docs/latest/develop/reference/key-specs/ */
+export interface KeySpec {
+  readonly flags: readonly KeySpecFlag[];
+  /** Position of the first key among the arguments; the name is 0. */
+  readonly beginIndex: number;
+  /** Relative to the first key; negative counts from the last argument, -1 being itself. */
+  readonly lastKey: number;
+  readonly keyStep: number;
+  readonly limit: 0;
+  readonly notes?: string;
+}
+
+export type KeySpecFlag =
+  | 'RO'
+  | 'RW'
+  | 'OW'
+  | 'RM'
+  | 'access'
+  | 'update'
+  | 'insert'
+  | 'delete'
+  | 'variable_flags';
+
+export interface DataCommand {
+  /** Lower case. */
+  readonly name: string;
+  /** Number of arguments with the name; negative: at least that many. */
+  readonly arity: number;
+  readonly flags: readonly CommandFlag[];
+  readonly categories: readonly AclCategory[];
+  readonly keySpecs: readonly KeySpec[];
+  /** https://redis.io/docs/latest/develop/reference/command-tips/ */
+  readonly tips: readonly string[];
+  readonly group: CommandGroup;
+  /** Version of Redis that brought it. */
+  readonly since: string;
+  readonly summary: string;
+  readonly complexity: string;
+  /**
+   * Runs with arguments whose number fits the arity. A client's mistake is a reply; what is thrown
+   * is ours. Must depend on the keyspace and the arguments alone.
+   */
+  readonly run: (keyspace: Keyspace, args: readonly Buffer[]) => Reply;
+}
+
+/** A row of the table with what is derived from it once. */
+export interface Command extends DataCommand {
+  readonly isWrite: boolean;
+  /** First, last and step as in the old form of `COMMAND INFO`; zeros when there are no keys. */
+  readonly firstKey: number;
+  readonly lastKey: number;
+  readonly keyStep: number;
+}
+
+/** The one key of most commands. */
+export function firstKey(...flags: KeySpecFlag[]): KeySpec {
+  return { flags, beginIndex: 1, lastKey: 0, keyStep: 1, limit: 0 };
+}
+
+/** All arguments are keys, or every `keyStep`-th. */
+export function allKeys(keyStep: number, ...flags: KeySpecFlag[]): KeySpec {
+  return { flags, beginIndex: 1, lastKey: -1, keyStep, limit: 0 };
+}
+
+export function arityFits(command: DataCommand, argumentCount: number): boolean {
+  return command.arity < 0 ? argumentCount >= -command.arity : argumentCount === command.arity;
+}
+
+/** The keys among the arguments, as views. The number of arguments must fit the arity. */
+export function commandKeys(command: Command, args: readonly Buffer[]): Buffer[] {
+  const keys: Buffer[] = [];
+  if (command.firstKey === 0) return keys;
+  const last = command.lastKey < 0 ? args.length + command.lastKey : command.lastKey;
+  for (let i = command.firstKey; i <= last; i += command.keyStep) keys.push(args[i] as Buffer);
+  return keys;
+}
+
+/**
+ * Commands by name. A name comes as bytes in any case and is looked up for every command of every
+ * client, so it is hashed as it is instead of being made a string first.
+ */
+export class CommandTable {
+  readonly commands: readonly Command[];
+  readonly #buckets: (readonly Command[] | undefined)[];
+
+  /** Throws on a duplicate name or a row that contradicts itself: at load, not at the first use. */
+  constructor(rows: readonly DataCommand[]) {
+    this.commands = rows.map(register);
+    assert(
+      new Set(rows.map((row) => row.name)).size === rows.length,
+      'Two commands have the same name',
+    );
+    const buckets: (Command[] | undefined)[] = new Array(bucketCount).fill(undefined);
+    for (const command of this.commands) {
+      const hash = hashName(Buffer.from(command.name, 'latin1'));
+      const bucket = buckets[hash];
+      if (bucket === undefined) buckets[hash] = [command];
+      else bucket.push(command);
+    }
+    this.#buckets = buckets;
+  }
+
+  find(name: Uint8Array): Command | undefined {
+    const bucket = this.#buckets[hashName(name)];
+    if (bucket === undefined) return undefined;
+    for (const command of bucket) if (isWord(name, command.name)) return command;
+    return undefined;
+  }
+}
+
+const bucketCount = 1024;
+
+/** No command's name is longer; the hash of a longer one need not be computed. */
+const nameLengthMax = 32;
+
+function hashName(name: Uint8Array): number {
+  const length = Math.min(name.length, nameLengthMax);
+  let hash = length;
+  for (let i = 0; i < length; i++) hash = (hash * 31 + ((name[i] as number) | 0x20)) | 0;
+  return hash & (bucketCount - 1);
+}
+
+function register(row: DataCommand): Command {
+  const isWrite = row.flags.includes('write');
+  assert(row.name === row.name.toLowerCase() && row.name.length <= nameLengthMax, row.name);
+  assert(row.arity !== 0, `${row.name}: a command has at least its name`);
+  assert(isWrite !== row.flags.includes('readonly'), `${row.name}: either write or readonly`);
+  const argumentsMin = Math.abs(row.arity);
+  for (const spec of row.keySpecs) {
+    assert(
+      spec.beginIndex >= 1 && spec.beginIndex < argumentsMin,
+      `${row.name}: its first key may be missing`,
+    );
+    assert(spec.keyStep >= 1, `${row.name}: keys do not advance`);
+  }
+  // Redis describes several specs with one range that covers the first of them.
+  const spec = row.keySpecs[0];
+  if (spec === undefined) return { ...row, isWrite, firstKey: 0, lastKey: 0, keyStep: 0 };
+  const lastKey = spec.lastKey < 0 ? spec.lastKey : spec.beginIndex + spec.lastKey;
+  return { ...row, isWrite, firstKey: spec.beginIndex, lastKey, keyStep: spec.keyStep };
+}

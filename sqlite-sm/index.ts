@@ -1,0 +1,37 @@
+// The replicated state machine of Holt: Redis commands over SQLite. See DESIGN.md.
+
+export {
+  type CommandKind,
+  commandByteLength,
+  type DecodedCommand,
+  databaseCount,
+  decodeCommand,
+  encodeCommand,
+  readKind,
+  writeKind,
+} from './command-codec.js';
+export { commandTable, dataCommands, findCommand } from './commands/index.js';
+export {
+  type AclCategory,
+  arityFits,
+  type Command,
+  type CommandFlag,
+  type CommandGroup,
+  commandKeys,
+  type DataCommand,
+  type KeySpec,
+  type KeySpecFlag,
+} from './commands/table.js';
+export type { FileIdentity, MachineFiles, MachineTimers } from './effects.js';
+export { type FatalMachineCode, FatalMachineError } from './errors.js';
+export { isMatchAll, matchesGlob } from './glob.js';
+export { keySlot, slotCount } from './slot.js';
+export {
+  type MachineEntry,
+  type MachineOptions,
+  needsTick,
+  type ReplySink,
+  SqliteStateMachine,
+  transactionBytesMax,
+  transactionMillisecondsMax,
+} from './state-machine.js';

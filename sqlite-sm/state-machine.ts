@@ -1,0 +1,543 @@
+// The replicated state machine: entries in, replies out, state in SQLite.
+//
+//   apply(entry) ──▶ decode ──▶ command.run(keyspace) ──▶ rows in the open transaction
+//                                                  └────▶ reply to the sink, if there is one
+//   every 25 ms or 4 MiB: applied index, term, stamp and counter into `meta`; COMMIT
+//
+// The same entries give the same state on every replica, whenever they apply them, however often
+// they restart, and wherever their commits fall: nothing but the state and the entry goes in.
+// Applied index and rows change in one transaction, so that an entry is applied once in whatever
+// state the file is found again; entries above the index that the file holds are applied again
+// from the log.
+//
+// The transaction stays open across entries because a commit writes pages, and most pages would be
+// written again a moment later. Reads share the connection and see what has been applied.
+//
+// An exception while applying is ours or the world's, never the client's:
+//
+// - No disk, no memory, no stack, a damaged file: another replica may have none of these troubles,
+//   so this one must not answer. FatalMachineError; the owner ends the process.
+// - Anything else is a mistake in a command's code, and happens on every replica. The process must
+//   not end, or the entry would end it again after each restart, on all replicas. The transaction is
+//   rolled back to the last commit and the entries since are applied again, each command in a
+//   savepoint: the one that throws is undone alone and answers `-ERR`.
+//
+// It knows nothing of Raft: that indexes come in order and are committed is its caller's promise.
+
+import assert from 'node:assert/strict';
+import type { Buffer } from 'node:buffer';
+import { errorReply, type Reply, wrongArity } from '../resp/index.js';
+import { type DecodedCommand, decodeCommand, readKind } from './command-codec.js';
+import { commandTable, dataCommands } from './commands/index.js';
+import { arityFits, type Command, CommandTable, type DataCommand } from './commands/table.js';
+import { Database, sqliteErrorCode, type WriteStatement } from './database.js';
+import { stateDigest } from './digest.js';
+import type { MachineFiles, MachineTimers } from './effects.js';
+import { FatalMachineError } from './errors.js';
+import { Keyspace } from './keyspace.js';
+import { checkMarker, removeMarker, writeMarker } from './marker.js';
+import { createSchema, readMeta } from './schema.js';
+
+/** How long applied entries may wait for their commit to SQLite. */
+export const transactionMillisecondsMax = 25;
+/** Payload after which they wait no longer. With 4 KiB values, about what one checkpoint moves. */
+export const transactionBytesMax = 4 * 1024 * 1024;
+
+const cacheBytesDefault = 64 * 1024 * 1024;
+
+/** What `read` returns when the applied stamp must first catch up with the reader's clock. */
+export const needsTick: unique symbol = Symbol('needsTick');
+
+/** One committed entry of the log. */
+export interface MachineEntry {
+  /** One above the entry before it. */
+  readonly index: number;
+  readonly term: number;
+  /** The leader's clock in milliseconds since the epoch; never below the entry before it. */
+  readonly stamp: number;
+  /** A `noop` carries no commands; its index, term and stamp count all the same. */
+  readonly kind: 'noop' | 'command';
+  /** Commands back to back, as command-codec.ts writes them. */
+  readonly payload: Buffer;
+}
+
+/** Whoever answers clients. It must not call the machine from within. */
+export interface ReplySink {
+  /** `position` is the 0-based number of the command within its entry. */
+  reply(position: number, reply: Reply): void;
+}
+
+export interface MachineOptions {
+  /** Exists, and belongs to this machine alone. */
+  readonly directory: string;
+  /** Names the current boot of the operating system, as in Linux' `random/boot_id`. */
+  readonly bootId: string;
+  readonly files: MachineFiles;
+  readonly timers: MachineTimers;
+  /** SQLite's page cache in bytes. Default 64 MiB. */
+  readonly cacheBytes?: number;
+  /** Commands besides the built-in ones. The same on every replica, as all commands must be. */
+  readonly commands?: readonly DataCommand[];
+  /**
+   * Told of a mistake in a command's code, after the command was undone; for a log line. Without a
+   * name: the command threw once, and not when it was run again.
+   */
+  readonly onCommandFailure?: (error: unknown, commandName: string | undefined) => void;
+}
+
+interface Start {
+  readonly from: 'live' | 'empty';
+  readonly reason: string;
+}
+
+export class SqliteStateMachine {
+  /** `live`: the file of an earlier run was whole. `empty`: it starts at index 0. */
+  readonly startedFrom: 'live' | 'empty';
+  /** Why, as a phrase for a log line: `the marker is of another boot`. */
+  readonly startReason: string;
+
+  readonly #options: MachineOptions;
+  readonly #database: Database;
+  readonly #databasePath: string;
+  readonly #keyspace: Keyspace;
+  readonly #commands: CommandTable;
+  readonly #begin: WriteStatement;
+  readonly #commit: WriteStatement;
+  readonly #saveMeta: WriteStatement;
+
+  /** Of the last entry applied, whether or not it is committed to SQLite. */
+  #appliedIndex = 0;
+  #appliedTerm = 0;
+  #lastStamp = 0;
+  #applyVersion = 0;
+  /** Applied since the last commit and needed should that part be rolled back. */
+  readonly #unflushed: MachineEntry[] = [];
+  #unflushedBytes = 0;
+  #flushedIndex = 0;
+  #cancelFlush: (() => void) | undefined;
+  /** Commands of the running entry whose turn is over: executed, and answered if there is a sink. */
+  #position = 0;
+  #sinkFailure: { readonly error: unknown } | undefined;
+  #state: 'open' | 'failed' | 'closed' = 'open';
+
+  /**
+   * Opens what an earlier run left, if it can be trusted, or starts empty. Throws
+   * `FatalMachineError` when the file was written by a newer program, and whatever the files or
+   * SQLite report.
+   */
+  static open(options: MachineOptions): SqliteStateMachine {
+    const path = `${options.directory}/live.db`;
+    const verdict = checkMarker(options.files, path, options.bootId);
+    let { reason } = verdict;
+    if (verdict.isTrusted) {
+      try {
+        return SqliteStateMachine.#load(options, path, { from: 'live', reason });
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        reason = 'the database is damaged';
+      }
+    }
+
+    // The marker goes first and comes last: see marker.ts.
+    removeMarker(options.files, path);
+    for (const suffix of ['-wal', '-shm', '']) options.files.unlinkDurably(path + suffix);
+    // A verified snapshot, once there are any, is copied to `path` at this point instead.
+    createDatabase(options, path);
+    writeMarker(options.files, path, options.bootId);
+    return SqliteStateMachine.#load(options, path, { from: 'empty', reason });
+  }
+
+  static #load(options: MachineOptions, path: string, start: Start): SqliteStateMachine {
+    const database = openDatabase(options, path);
+    try {
+      return new SqliteStateMachine(options, path, database, start);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: MachineOptions,
+    databasePath: string,
+    database: Database,
+    start: Start,
+  ) {
+    this.startedFrom = start.from;
+    this.startReason = start.reason;
+    this.#options = options;
+    this.#database = database;
+    this.#databasePath = databasePath;
+    this.#commands =
+      options.commands === undefined
+        ? commandTable
+        : new CommandTable([...dataCommands, ...options.commands]);
+    this.#begin = database.prepareWrite('BEGIN IMMEDIATE');
+    this.#commit = database.prepareWrite('COMMIT');
+    this.#saveMeta = database.prepareWrite(
+      'UPDATE meta SET applied_index = ?, applied_term = ?, stamp = ?, counter = ? WHERE id = 1',
+    );
+    this.#keyspace = new Keyspace(database);
+    this.#reload();
+  }
+
+  /** Index of the last entry applied; 0 before the first. */
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  /** Term of that entry. */
+  get appliedTerm(): number {
+    return this.#appliedTerm;
+  }
+
+  /**
+   * Index of the last entry that is committed to SQLite, hence survives the end of the process.
+   * Payloads of entries above it must stay as they are: they may be applied again.
+   */
+  get flushedIndex(): number {
+    return this.#flushedIndex;
+  }
+
+  /** Stamp of the last entry applied, in milliseconds since the epoch; 0 before the first. */
+  get lastStamp(): number {
+    return this.#lastStamp;
+  }
+
+  /** The group's agreement on what commands mean. */
+  get applyVersion(): number {
+    return this.#applyVersion;
+  }
+
+  /** Keys of a database, those that are due but not yet deleted included. */
+  keyCount(db: number): number {
+    return this.#keyspace.counters.keys(db);
+  }
+
+  /** Keys of a database that have an expiry. */
+  expiresCount(db: number): number {
+    return this.#keyspace.counters.expires(db);
+  }
+
+  keysInSlot(db: number, slot: number): number {
+    return this.#keyspace.counters.keysInSlot(db, slot);
+  }
+
+  /**
+   * Applies the next entry. Each command's reply goes to the sink; without one, reads are skipped
+   * and replies dropped. Throws `FatalMachineError`; also rethrows what the sink threw, when the
+   * entry has been applied to its end.
+   */
+  apply(entry: MachineEntry, sink?: ReplySink): void {
+    this.#assertOpen();
+    assert(entry.index === this.#appliedIndex + 1, 'Entries are applied in order');
+    assert(entry.term >= this.#appliedTerm, 'Terms never go back');
+    assert(entry.stamp >= this.#lastStamp, 'Stamps never go back');
+    this.#beginIfNeeded();
+    try {
+      this.#run(entry, sink);
+      this.#advance(entry);
+    } catch (error) {
+      this.#failIfFatal(error);
+      this.#redo(entry, sink, error);
+    }
+    if (this.#unflushedBytes >= transactionBytesMax) this.flush();
+    this.#rethrowSinkFailure();
+  }
+
+  /**
+   * Runs a read outside the log, on what has been applied. `nowMs` is the leader's clock that came
+   * with the read index. `needsTick` means that a key in question is due by that clock but not by
+   * the applied stamp: the caller has the leader commit an entry with a stamp of at least `nowMs`,
+   * waits until it is applied and calls again.
+   */
+  read(db: number, args: readonly Buffer[], nowMs: number): Reply | typeof needsTick {
+    this.#assertOpen();
+    const command = this.#commands.find(args[0] as Buffer);
+    assert(command !== undefined && !command.isWrite, 'Only known reads may bypass the log');
+    if (!arityFits(command, args.length)) return wrongArity(command.name);
+    // The reader's clock may lag behind the entries that were applied while it waited.
+    this.#keyspace.enter(db, this.#lastStamp, Math.max(nowMs, this.#lastStamp));
+    try {
+      const reply = command.run(this.#keyspace, args);
+      return this.#keyspace.needsTick ? needsTick : reply;
+    } catch (error) {
+      this.#failIfFatal(error);
+      this.#options.onCommandFailure?.(error, command.name);
+      return internalError(command);
+    }
+  }
+
+  /** Commits the open transaction, if there is one. */
+  flush(): void {
+    this.#assertOpen();
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    if (!this.#database.inTransaction) return;
+    try {
+      this.#saveMeta.run(
+        this.#appliedIndex,
+        this.#appliedTerm,
+        this.#lastStamp,
+        this.#keyspace.counter,
+      );
+      this.#commit.run();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#flushedIndex = this.#appliedIndex;
+    this.#unflushed.length = 0;
+    this.#unflushedBytes = 0;
+  }
+
+  /** Whether rows that no command can reach wait for `reclaim`. */
+  get hasGarbage(): boolean {
+    return this.#keyspace.hasDeadRows;
+  }
+
+  /** Deletes up to `rowBudget` unreachable rows; meant for idle moments. Changes no state. */
+  reclaim(rowBudget: number): void {
+    this.#assertOpen();
+    assert(rowBudget > 0);
+    if (!this.hasGarbage) return;
+    this.#beginIfNeeded();
+    try {
+      this.#keyspace.reclaim(rowBudget);
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  /**
+   * SHA-256 over the state, in hexadecimal: equal on replicas that applied the same entries. Reads
+   * everything; for tests and audits.
+   */
+  digest(): string {
+    this.#assertOpen();
+    return stateDigest(this.#database, {
+      stamp: this.#lastStamp,
+      counter: this.#keyspace.counter,
+      applyVersion: this.#applyVersion,
+    });
+  }
+
+  /** Commits and closes. The marker stays: the next open trusts the file. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    if (this.#state === 'open') this.flush();
+    this.#state = 'closed';
+    this.#database.close();
+  }
+
+  #run(entry: MachineEntry, sink: ReplySink | undefined): void {
+    const { payload, stamp } = entry;
+    let offset = 0;
+    this.#position = 0;
+    while (offset < payload.length) {
+      const decoded = decodeCommand(payload, offset);
+      offset = decoded.end;
+      if (decoded.kind !== readKind || sink !== undefined) {
+        const reply = this.#execute(decoded, stamp);
+        if (sink !== undefined) this.#answer(sink, reply);
+      }
+      this.#position++;
+    }
+  }
+
+  #execute(decoded: DecodedCommand, stamp: number): Reply {
+    const { args } = decoded;
+    const command = this.#find(args[0]);
+    if (!arityFits(command, args.length)) return wrongArity(command.name);
+    // Replicas without a sink skip reads, so a write in their guise would make them differ.
+    if (decoded.kind === readKind && command.isWrite) return disguisedWrite;
+    this.#keyspace.enter(decoded.db, stamp, stamp);
+    return command.run(this.#keyspace, args);
+  }
+
+  #find(name: Buffer | undefined): Command {
+    assert(name !== undefined, 'A command has a name');
+    const command = this.#commands.find(name);
+    if (command !== undefined) return command;
+    throw new FatalMachineError(
+      'unknownCommand',
+      `Cannot apply the command "${name.toString('latin1')}": this program does not know it`,
+    );
+  }
+
+  /** A sink that throws is its owner's trouble, and must not be taken for a failed command. */
+  #answer(sink: ReplySink, reply: Reply): void {
+    try {
+      sink.reply(this.#position, reply);
+    } catch (error) {
+      this.#sinkFailure ??= { error };
+    }
+  }
+
+  #rethrowSinkFailure(): void {
+    const failure = this.#sinkFailure;
+    if (failure === undefined) return;
+    this.#sinkFailure = undefined;
+    throw failure.error;
+  }
+
+  #advance(entry: MachineEntry): void {
+    this.#appliedIndex = entry.index;
+    this.#appliedTerm = entry.term;
+    this.#lastStamp = entry.stamp;
+    this.#unflushed.push(entry);
+    this.#unflushedBytes += entry.payload.length;
+  }
+
+  #beginIfNeeded(): void {
+    if (this.#database.inTransaction) return;
+    try {
+      this.#begin.run();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#cancelFlush = this.#options.timers.after(transactionMillisecondsMax, this.#onFlushTimer);
+  }
+
+  readonly #onFlushTimer = (): void => {
+    this.#cancelFlush = undefined;
+    if (this.#state === 'open') this.flush();
+  };
+
+  /**
+   * After a command of `failed` threw: back to the last commit, and forward again with a savepoint
+   * around every command. Ends with a commit, so that the next failure finds little to redo.
+   */
+  #redo(failed: MachineEntry, sink: ReplySink | undefined, cause: unknown): void {
+    const answered = this.#position;
+    const entries = [...this.#unflushed];
+    let failures = 0;
+    try {
+      this.#database.execute('ROLLBACK');
+      this.#reload();
+      this.#begin.run();
+      for (const entry of entries) {
+        failures += this.#runGuarded(entry, undefined, 0);
+        this.#advance(entry);
+      }
+      failures += this.#runGuarded(failed, sink, answered);
+      this.#advance(failed);
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    // It did not happen again; the result is that of a replica where it never happened.
+    if (failures === 0) this.#options.onCommandFailure?.(cause, undefined);
+    this.flush();
+  }
+
+  /** The first `answered` replies are out already. Returns how many commands failed. */
+  #runGuarded(entry: MachineEntry, sink: ReplySink | undefined, answered: number): number {
+    const { payload, stamp } = entry;
+    let offset = 0;
+    let failures = 0;
+    for (this.#position = 0; offset < payload.length; this.#position++) {
+      const decoded = decodeCommand(payload, offset);
+      offset = decoded.end;
+      const isSilent = sink === undefined || this.#position < answered;
+      if (decoded.kind === readKind && isSilent) continue;
+      const reply = this.#executeGuarded(decoded, stamp);
+      if (reply === undefined) failures++;
+      if (!isSilent) this.#answer(sink, reply ?? internalError(this.#find(decoded.args[0])));
+    }
+    return failures;
+  }
+
+  /** `undefined`: the command threw and left no trace. */
+  #executeGuarded(decoded: DecodedCommand, stamp: number): Reply | undefined {
+    // Copied, not reloaded: a batch may hold a thousand commands that fail, and reloading walks all keys.
+    const memory = this.#keyspace.remember();
+    this.#database.execute('SAVEPOINT command');
+    try {
+      const reply = this.#execute(decoded, stamp);
+      this.#database.execute('RELEASE command');
+      return reply;
+    } catch (error) {
+      this.#failIfFatal(error);
+      this.#database.execute('ROLLBACK TO command; RELEASE command');
+      this.#keyspace.recall(memory);
+      this.#options.onCommandFailure?.(error, this.#find(decoded.args[0]).name);
+      return undefined;
+    }
+  }
+
+  /** Everything kept in memory, from the tables as of the last commit. */
+  #reload(): void {
+    const meta = readMeta(this.#database);
+    this.#appliedIndex = meta.appliedIndex;
+    this.#flushedIndex = meta.appliedIndex;
+    this.#appliedTerm = meta.appliedTerm;
+    this.#lastStamp = meta.stamp;
+    this.#applyVersion = meta.applyVersion;
+    this.#unflushed.length = 0;
+    this.#unflushedBytes = 0;
+    this.#keyspace.reload(meta.counter);
+  }
+
+  #assertOpen(): void {
+    if (this.#state === 'failed') {
+      throw new FatalMachineError('failed', 'Cannot use the state machine: it failed before');
+    }
+    assert(this.#state === 'open', 'The state machine is closed');
+  }
+
+  #failIfFatal(error: unknown): void {
+    if (error instanceof FatalMachineError || isResourceError(error)) throw this.#fail(error);
+  }
+
+  /** From here on nothing is committed: what the tables hold beyond the last commit is unknown. */
+  #fail(error: unknown): FatalMachineError {
+    this.#state = 'failed';
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    // A damaged file is still damaged after a restart; without a marker it is not opened again.
+    if (isDamage(error)) removeMarker(this.#options.files, this.#databasePath);
+    if (error instanceof FatalMachineError) return error;
+    return new FatalMachineError(
+      'resource',
+      `Cannot apply entries after index ${this.#appliedIndex}: ${String(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+const disguisedWrite = errorReply('ERR internal error: a write was logged as a read');
+
+function internalError(command: Command): Reply {
+  return errorReply(`ERR internal error in '${command.name}' command`);
+}
+
+function openDatabase(options: MachineOptions, path: string): Database {
+  return Database.open(path, { cacheBytes: options.cacheBytes ?? cacheBytesDefault });
+}
+
+function createDatabase(options: MachineOptions, path: string): void {
+  const database = openDatabase(options, path);
+  try {
+    createSchema(database);
+  } finally {
+    database.close();
+  }
+}
+
+/** SQLite's errors that follow from the statement and the state, the same on every replica. */
+const deterministicCodes = /^SQLITE_(?:ERROR|CONSTRAINT|TOOBIG|MISMATCH|RANGE)(?:_|$)/;
+
+/** V8 has no classes for these, only texts. */
+const exhaustion = /^Maximum call stack size exceeded|allocation failed/;
+
+/** Whether another replica, with more disk, memory or luck, may not see this error. */
+function isResourceError(error: unknown): boolean {
+  const sqliteCode = sqliteErrorCode(error);
+  if (sqliteCode !== undefined) return !deterministicCodes.test(sqliteCode);
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && error.code === 'ERR_MEMORY_ALLOCATION_FAILED') return true;
+  return error instanceof RangeError && exhaustion.test(error.message);
+}
+
+function isDamage(error: unknown): boolean {
+  return /^SQLITE_(?:CORRUPT|NOTADB)/.test(sqliteErrorCode(error) ?? '');
+}
