@@ -5,19 +5,19 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { runAdopt } from './cli/adopt.js';
 import { runInit } from './cli/init.js';
-import { runServer } from './cli/server.js';
-import { serverOptionTable } from './options.js';
+import { runServer, type ServerArguments } from './cli/server.js';
+import { serverOptionTable, withVariables } from './options.js';
 import { holtVersion } from './server.js';
 
 await yargs(hideBin(process.argv))
   .scriptName('holt')
   .usage('$0 <command>: a replicated, durable store for Redis clients')
-  .env('HOLT')
   .command(
     'server',
     'Run a server',
-    (command) => command.options(serverOptionTable),
-    (args) => runServer(args),
+    (command) => command.options(withVariables(serverOptionTable, process.env)),
+    // yargs cannot tell the types of a table that is made at run time.
+    (args) => runServer(args as unknown as ServerArguments),
   )
   .command(
     'init',

@@ -78,6 +78,28 @@ export const serverOptionTable = {
   },
 } as const satisfies Record<string, YargsOption>;
 
+/** The variable that gives an option when the command line does not. */
+export function variableOf(option: string): string {
+  return `HOLT_${option.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/**
+ * The table with what the environment gives as defaults. Not yargs' own way of reading variables:
+ * that takes every `HOLT_…` for an option, the secrets and those of other commands too.
+ */
+export function withVariables(
+  table: Readonly<Record<string, YargsOption>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, YargsOption> {
+  const entries = Object.entries(table).map(([name, option]): [string, YargsOption] => {
+    const given = environment[variableOf(name)];
+    if (given === undefined) return [name, option];
+    const { demandOption: _, ...rest } = option;
+    return [name, { ...rest, default: option.type === 'number' ? Number(given) : given }];
+  });
+  return Object.fromEntries(entries);
+}
+
 /** Passwords and secrets come from files or the environment, never from the command line. */
 export const secretVariables = {
   requirepass: 'HOLT_REQUIREPASS',
@@ -94,6 +116,11 @@ export const limits = Object.freeze({
   outputPauseBytes: MiB,
   /** Replies that a client does not read: its connection is closed. Bytes. */
   outputBytesMax: 256 * MiB,
+  /**
+   * Reads of a client in entries at a time. Each is answered when its entry is applied, also when the
+   * client takes nothing: with values of 1 MiB that is a quarter of what closes the connection.
+   */
+  loggedReadsMax: 64,
   /** Requests that arrived while the client's commands wait: its socket pauses. Bytes. */
   inputPauseBytes: MiB,
 });

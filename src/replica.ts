@@ -72,6 +72,7 @@ interface Stranded {
 }
 
 const sampleMs = 1000;
+const handOverPollMs = 5;
 const MiB = 1024 * 1024;
 /** Unused buffers kept for the next entries. */
 const poolBytesMax = 16 * MiB;
@@ -113,8 +114,9 @@ export class Replica {
     this.#config = config;
     this.#log = log;
     this.#topology = new Topology(config.group, config.members, config.replicaId);
-    this.#machine = openMachine(config, log);
     const identity = identityOf(config);
+    // Before the machine, which makes a new database where it finds one it cannot trust: a directory
+    // that is refused stays as it was.
     const storage = openStorage(
       {
         directory: config.directory,
@@ -126,6 +128,7 @@ export class Replica {
       },
       config.born,
     );
+    this.#machine = openMachine(config, log);
     this.#clients = new ClientPort({
       host: config.bind,
       port: this.#topology.self.clientPort,
@@ -134,6 +137,7 @@ export class Replica {
       electionHoldMs: config.electionHoldMs,
       statistics: this.#statistics,
       nowMs: () => nodeClock.wallMs(),
+      runReads: (reads) => this.#onReadable(reads),
       onEvent: (level, text, fields) => log[level](fields, text),
     });
     this.#node = new RaftNode({
@@ -192,6 +196,7 @@ export class Replica {
   /** Hands over, answers what was taken, closes. */
   async stop(): Promise<void> {
     this.#clients.stopListening();
+    await this.#handOver();
     await new Promise<void>((resolve) => this.#node.stop(resolve));
     this.#clients.flush();
     this.#clients.closeAll();
@@ -199,6 +204,19 @@ export class Replica {
     clearInterval(this.#strandedTimer);
     this.#machine.close();
     this.#log.info('replica stopped');
+  }
+
+  /**
+   * Clients are told who leads before their connections end: one that is closed with a command under
+   * way never learns whether it took effect.
+   */
+  async #handOver(): Promise<void> {
+    if (!this.#node.isLeader || !this.#node.transferLeadership()) return;
+    const deadline = nodeClock.monotonicMs() + this.#config.raft.electionTimeoutMilliseconds;
+    while (this.#topology.leader === this.#topology.self || this.#topology.leader === undefined) {
+      if (nodeClock.monotonicMs() >= deadline) return;
+      await new Promise<void>((resolve) => nodeTimers.after(handOverPollMs, resolve));
+    }
   }
 
   // ---------------------------------------------------------------------------- replies
@@ -214,13 +232,16 @@ export class Replica {
     if (this.#node.pendingBytes <= limits.pendingBytesMax / 2) this.#clients.onRoom();
   }
 
+  /** A read may run later than it could: it then sees newer state, of which it may see any. */
   #onReadable(contexts: readonly unknown[]): void {
     for (const context of contexts) this.#read(context as PendingCommand);
     this.#clients.flush();
   }
 
   #read(pending: PendingCommand): void {
-    if (pending.connection.isClosed) return this.#settle(pending, null);
+    const { connection } = pending;
+    if (connection.isClosed) return this.#settle(pending, null);
+    if (!connection.hasRoom) return connection.park(pending);
     // A leadership that ended meanwhile: its clock is no longer ours to ask.
     if (!this.#node.isServing) return this.#strand([pending]);
     const reply = this.#machine.read(pending.database, pending.args, this.#node.nowMs());
@@ -249,6 +270,8 @@ export class Replica {
 
   #onCommandsDropped(contexts: readonly unknown[], fate: Fate): void {
     const commands = contexts as readonly PendingCommand[];
+    // They were counted as pending, and those who wait for room may be waiting for nothing else.
+    if (this.#node.pendingBytes <= limits.pendingBytesMax / 2) this.#clients.onRoom();
     if (fate === 'refused') return this.#strand(commands);
     this.#statistics.uncertainReplies += commands.length;
     for (const pending of commands) this.#settle(pending, uncertainReply);

@@ -71,9 +71,9 @@ export class Server {
 
   async stop(): Promise<void> {
     await Promise.all(this.#replicas.map((replica) => replica.stop()));
-    fs.rmSync(pidPath(this.#directory), { force: true });
-    this.#unlock();
     this.#log.info('server stopped');
+    this.#unlock();
+    fs.rmSync(pidPath(this.#directory), { force: true });
   }
 }
 

@@ -3,7 +3,9 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { RaftError } from '../../raft/index.js';
 import { readFileIfExists } from '../files.js';
+import { DirectoryError } from '../identity.js';
 import { type LogLevel, type ServerOptions, secretVariables } from '../options.js';
 import { Server } from '../server.js';
 
@@ -30,7 +32,9 @@ export async function runServer(args: ServerArguments): Promise<void> {
   );
 
   function die(error: unknown, text: string): never {
-    log.fatal({ err: error }, text);
+    // What these say is for the operator; where in the code they were thrown is not.
+    const isExplained = error instanceof DirectoryError || error instanceof RaftError;
+    log.fatal(isExplained ? { code: (error as Partial<RaftError>).code } : { err: error }, text);
     process.exit(1);
   }
   process.on('uncaughtException', (error) => die(error, 'ending: a mistake of ours'));
@@ -58,16 +62,14 @@ export async function runServer(args: ServerArguments): Promise<void> {
 }
 
 function resolveOptions(args: ServerArguments): ServerOptions {
-  const defaultSecretFile = join(args.dir, 'bus-secret');
-  const busSecretFile = args.busSecretFile ?? defaultSecretFile;
+  const ownSecretFile = join(args.dir, 'bus-secret');
+  const hasOwnSecret = readFileIfExists(ownSecretFile) !== undefined;
+  const busSecretFile = args.busSecretFile ?? (hasOwnSecret ? ownSecretFile : undefined);
   return {
     dir: args.dir,
     bind: args.bind,
     requirepass: secret(secretVariables.requirepass, args.requirepassFile),
-    busSecret:
-      args.busSecretFile === undefined && readFileIfExists(defaultSecretFile) === undefined
-        ? secret(secretVariables.busSecret, undefined)
-        : secret(secretVariables.busSecret, busSecretFile),
+    busSecret: secret(secretVariables.busSecret, busSecretFile),
     maxclients: args.maxclients,
     electionTimeoutMs: args.electionTimeoutMs,
     heartbeatPeriodMs: args.heartbeatPeriodMs,

@@ -6,8 +6,8 @@
 import net from 'node:net';
 import type { Statistics } from '../statistics.js';
 import type { ClientView } from './commands/table.js';
-import { Connection } from './connection.js';
-import { clusterDownReply, type Dispatcher, type HoldReason, type Holds } from './dispatcher.js';
+import { Connection, type HoldReason, type PendingCommand } from './connection.js';
+import { clusterDownReply, type Dispatcher, type Holds } from './dispatcher.js';
 import { Session } from './session.js';
 
 export interface ClientPortOptions {
@@ -18,6 +18,8 @@ export interface ClientPortOptions {
   readonly electionHoldMs: number;
   readonly statistics: Statistics;
   readonly nowMs: () => number;
+  /** Runs reads that had waited for their client to take earlier answers. */
+  readonly runReads: (reads: readonly PendingCommand[]) => void;
   readonly onEvent: (level: 'info' | 'warn', text: string, fields: object) => void;
 }
 
@@ -80,7 +82,9 @@ export class ClientPort implements Holds {
     if (this.#connections.size >= maxclients) {
       statistics.connectionsRejected += 1;
       socket.on('error', () => socket.destroy());
+      // Nobody reads from it, so its end would never be seen.
       socket.end('-ERR max number of clients reached\r\n');
+      socket.destroySoon();
       return;
     }
     const session = new Session({
@@ -93,6 +97,7 @@ export class ClientPort implements Holds {
     this.#nextId += 1;
     const connection = new Connection(socket, session, {
       dispatch: (from, args) => this.#dispatcher!.dispatch(from, args),
+      runReads: this.#options.runReads,
       onClosed: (closed) => {
         this.#connections.delete(closed);
         this.#awaitingLeader.delete(closed);
@@ -115,6 +120,7 @@ export class ClientPort implements Holds {
   // ---------------------------------------------------------------------------- waiting
 
   hold(connection: Connection, reason: HoldReason): void {
+    connection.holdReason = reason;
     switch (reason) {
       case 'order':
         // `flush` goes on when the earlier commands are answered.
@@ -156,6 +162,8 @@ export class ClientPort implements Holds {
       if (until > now) continue;
       this.#awaitingLeader.delete(connection);
       connection.rejectHeld(clusterDownReply);
+      // What stood behind it has waited as long, and comes up again in this loop.
+      if (this.#awaitingLeader.has(connection)) this.#awaitingLeader.set(connection, until);
     }
     if (this.#awaitingLeader.size > 0) return;
     clearInterval(this.#holdTimer);

@@ -18,6 +18,8 @@ export class PendingCommand {
   readonly connection: Connection;
   /** A read, answered from the state; else it travels in an entry. */
   readonly isRead: boolean;
+  /** A read that travels in an entry, behind a write of its connection. */
+  isLoggedRead = false;
   readonly database: number;
   /** Of its keys, in case it has to be sent elsewhere. */
   readonly slot: number;
@@ -41,9 +43,20 @@ export class PendingCommand {
   }
 }
 
+/** Why a command waits. */
+export type HoldReason =
+  /** For a leader; not longer than `election-hold-ms`. */
+  | 'election'
+  /** For earlier commands of its connection. */
+  | 'order'
+  /** For commands of everybody to be applied. */
+  | 'overload';
+
 export interface ConnectionOwner {
   /** Runs the command or queues it; false when it must be held. */
   dispatch(connection: Connection, args: Buffer[]): boolean;
+  /** Parked reads, oldest first: there is room for answers again. */
+  runReads(reads: readonly PendingCommand[]): void;
   onClosed(connection: Connection): void;
   /** A command was cut off by a broken protocol. */
   onProtocolError(connection: Connection, error: string): void;
@@ -61,11 +74,17 @@ export class Connection {
   #queue: PendingCommand[] = [];
   #head = 0;
   #pendingReads = 0;
+  #loggedReads = 0;
+  /** Reads whose answers would only pile up, oldest first. */
+  #parked: PendingCommand[] = [];
   #held: Buffer[] | undefined;
   #isOutputFull = false;
   #isPaused = false;
   #isProcessing = false;
   #isClosed = false;
+  #hasEnded = false;
+  /** Why the held command waits; set by whoever has it wait. */
+  holdReason: HoldReason = 'order';
   /** In the owner's list of connections to be flushed. */
   isDirty = false;
 
@@ -92,6 +111,11 @@ export class Connection {
 
   get hasPendingRead(): boolean {
     return this.#pendingReads > 0;
+  }
+
+  /** Reads under way in entries: their answers come all at once, whether there is room or not. */
+  get loggedReadCount(): number {
+    return this.#loggedReads;
   }
 
   get pendingCount(): number {
@@ -124,6 +148,17 @@ export class Connection {
   replyLater(pending: PendingCommand): void {
     this.#queue.push(pending);
     if (pending.isRead) this.#pendingReads += 1;
+    if (pending.isLoggedRead) this.#loggedReads += 1;
+  }
+
+  /** False when the client has not taken the answers there are; the read is then to be parked. */
+  get hasRoom(): boolean {
+    return this.#parked.length === 0 && this.outputBytes <= limits.outputPauseBytes;
+  }
+
+  /** Keeps a read until the client has taken what there is; reads run in order, so all behind it too. */
+  park(read: PendingCommand): void {
+    this.#parked.push(read);
   }
 
   /** The caller sees to it that `flush` follows. */
@@ -131,14 +166,23 @@ export class Connection {
     pending.isSettled = true;
     pending.reply = reply;
     if (pending.isRead) this.#pendingReads -= 1;
+    if (pending.isLoggedRead) this.#loggedReads -= 1;
     if (this.#isClosed) return;
     while (this.#head < this.#queue.length) {
       const next = this.#queue[this.#head]!;
-      if (!next.isSettled) return;
+      if (!next.isSettled) return this.#forgetAnswered();
       this.#output.append(next.reply, this.session.protocol);
       this.#head += 1;
+      if (this.outputBytes > limits.outputBytesMax) return this.destroy();
     }
     this.#queue.length = 0;
+    this.#head = 0;
+  }
+
+  /** A connection that always has commands under way must not keep all it ever had. */
+  #forgetAnswered(): void {
+    if (this.#head < forgetCountMin || this.#head * 2 < this.#queue.length) return;
+    this.#queue = this.#queue.slice(this.#head);
     this.#head = 0;
   }
 
@@ -176,6 +220,7 @@ export class Connection {
 
   #onData(chunk: Buffer): void {
     this.#owner.onBytesIn(chunk.length);
+    if (this.session.isClosing) return;
     this.parser.feed(chunk);
     this.#process();
     this.flush();
@@ -188,11 +233,13 @@ export class Connection {
       const args = this.#held ?? this.parser.next();
       if (args === undefined) {
         this.#checkProtocol();
+        if (this.#hasEnded) this.session.isClosing = true;
         break;
       }
       this.#held = undefined;
       if (!this.#owner.dispatch(this, args)) {
         this.#held = args;
+        if (this.#hasEnded && this.holdReason !== 'order') this.#drop();
         break;
       }
       if (this.#output.byteLength > limits.outputPauseBytes) this.#write();
@@ -234,27 +281,48 @@ export class Connection {
     else this.#socket.resume();
   }
 
+  /**
+   * Not at once: a fast client's kernel takes each write at once, 'drain' follows in the same turn,
+   * and a long pipeline of large answers would keep everybody else waiting until its end.
+   */
   #onDrain(): void {
+    setImmediate(() => this.#onRoom());
+  }
+
+  #onRoom(): void {
+    if (this.#isClosed) return;
     this.#isOutputFull = false;
+    if (this.#parked.length > 0) {
+      const reads = this.#parked;
+      this.#parked = [];
+      this.#owner.runReads(reads);
+    }
     this.resume();
   }
 
   // ---------------------------------------------------------------------------- the end
 
+  /**
+   * The client has said all it will. What was taken is answered, and what only waits for its own
+   * earlier commands still runs; a command that waits for a leader or for room is never proposed,
+   * for most likely nobody is there any more to hear of it.
+   */
   #onEnd(): void {
-    this.session.isClosing = this.session.isClosing || this.#held === undefined;
-    if (this.#held !== undefined) {
-      // Nobody is there to hear of it, so it is never proposed.
-      this.#held = undefined;
-      this.session.isClosing = true;
-    }
-    this.#maybeEnd();
+    this.#hasEnded = true;
+    this.#process();
+    if (this.#held !== undefined && this.holdReason !== 'order') this.#drop();
+    this.flush();
+  }
+
+  #drop(): void {
+    this.#held = undefined;
+    this.session.isClosing = true;
   }
 
   #maybeEnd(): void {
     if (!this.session.isClosing || this.hasPending || this.#isClosed) return;
     if (this.#output.byteLength > 0) this.#write();
-    this.#socket.end();
+    this.#socket.destroySoon();
   }
 
   destroy(): void {
@@ -265,8 +333,12 @@ export class Connection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#held = undefined;
+    this.#parked = [];
     this.#owner.onClosed(this);
   }
 }
 
 export const noArguments: readonly Buffer[] = [];
+
+/** Answered commands that are worth moving the others for. */
+const forgetCountMin = 256;

@@ -27,7 +27,7 @@ import { limits } from '../options.js';
 import type { Statistics } from '../statistics.js';
 import { findServerCommand } from './commands/index.js';
 import { arityAllows, type ServerCommand, type ServerContext } from './commands/table.js';
-import { type Connection, noArguments, PendingCommand } from './connection.js';
+import { type Connection, type HoldReason, noArguments, PendingCommand } from './connection.js';
 
 /** The Raft side of a replica, as far as commands need it. */
 export interface CommandLog {
@@ -40,15 +40,6 @@ export interface CommandLog {
   readonly batchBuffer: Buffer;
   requestRead(context: PendingCommand): void;
 }
-
-/** Why a command waits. */
-export type HoldReason =
-  /** For a leader; not longer than `election-hold-ms`. */
-  | 'election'
-  /** For earlier commands of its connection. */
-  | 'order'
-  /** For commands of everybody to be applied. */
-  | 'overload';
 
 export interface Holds {
   hold(connection: Connection, reason: HoldReason): void;
@@ -131,6 +122,10 @@ export class Dispatcher {
       this.#holds.hold(connection, 'order');
       return false;
     }
+    if (!command.isWrite && connection.loggedReadCount >= limits.loggedReadsMax) {
+      this.#holds.hold(connection, 'order');
+      return false;
+    }
     // Reads may follow reads. Behind an unfinished write a read travels in an entry, as the write.
     if (command.isWrite || (connection.hasPending && !connection.hasPendingRead)) {
       this.#append(connection, command, route.slot, args);
@@ -148,6 +143,7 @@ export class Dispatcher {
   #append(connection: Connection, command: Command, slot: number, args: Buffer[]): void {
     const { database } = connection.session;
     const pending = new PendingCommand(connection, false, database, slot, noArguments);
+    pending.isLoggedRead = !command.isWrite;
     connection.replyLater(pending);
     const offset = this.#log.reserve(commandByteLength(args), pending);
     const kind = command.isWrite ? writeKind : readKind;
