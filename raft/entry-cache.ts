@@ -20,6 +20,8 @@ interface CachedEntry {
   readonly entry: Entry;
   /** Where the payload lies; shared by the entries that arrived in one message. */
   readonly block: Block | undefined;
+  /** What the first entry of a block is charged for: a small entry keeps all of it in use. */
+  readonly blockBytes: number;
 }
 
 export class EntryCache {
@@ -50,8 +52,10 @@ export class EntryCache {
   push(entry: Entry, block: Block | undefined): void {
     assert(entry.index === this.#lastIndex + 1, 'Cached entries have no gaps');
     block?.retain();
-    this.#entries.push({ entry, block });
-    this.#byteLength += entry.byteLength;
+    const isShared = block === undefined || block === this.#entries.at(-1)?.block;
+    const blockBytes = isShared ? 0 : block.buffer.length;
+    this.#entries.push({ entry, block, blockBytes });
+    this.#byteLength += blockBytes;
     this.#lastIndex = entry.index;
   }
 
@@ -69,7 +73,7 @@ export class EntryCache {
       const dropped = this.#entries.length > this.#head ? this.#entries.pop()! : undefined;
       this.#lastIndex -= 1;
       if (dropped === undefined) continue;
-      this.#byteLength -= dropped.entry.byteLength;
+      this.#byteLength -= dropped.blockBytes;
       // It may be in the middle of being written: nobody may fill its buffer again.
       dropped.block?.abandon();
     }
@@ -79,7 +83,7 @@ export class EntryCache {
   evictTo(index: LogIndex): void {
     while (this.#head < this.#entries.length && this.firstIndex <= index) {
       const evicted = this.#entries[this.#head]!;
-      this.#byteLength -= evicted.entry.byteLength;
+      this.#byteLength -= evicted.blockBytes;
       evicted.block?.release();
       // Holds no payload alive until the front is cut off.
       this.#entries[this.#head] = undefined as unknown as CachedEntry;

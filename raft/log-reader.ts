@@ -66,7 +66,8 @@ export class LogReader {
     }
     this.load(firstIndex, loadEnd, (loaded) => {
       // What was cached before may have been evicted while the files were read.
-      if (lastIndex <= this.#cache.lastIndex && loadEnd + 1 >= this.#cache.firstIndex) {
+      const isRestCached = loadEnd === lastIndex || loadEnd + 1 >= this.#cache.firstIndex;
+      if (lastIndex <= this.#cache.lastIndex && isRestCached) {
         this.#give(loadEnd + 1, lastIndex, loaded, (entries, blocks) =>
           done(entries, blocks, true),
         );

@@ -18,6 +18,8 @@ interface QueuedEntries {
 
 export interface LogWriterEvents {
   onPersisted(generation: number, lastIndex: LogIndex): void;
+  /** An empty frame is durable: what gathered meanwhile can be written. */
+  onEmptyFrame(): void;
   onFailed(error: Error): void;
 }
 
@@ -76,7 +78,7 @@ export class LogWriter {
   writeEmptyFrame(): void {
     this.#journal.append([], undefined, (error) => {
       if (error !== undefined) this.#events.onFailed(error);
-      else this.maybeWrite();
+      else this.#events.onEmptyFrame();
     });
   }
 

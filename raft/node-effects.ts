@@ -166,6 +166,8 @@ class NodeFile implements FileHandle {
   }
 }
 
+const connectTimeoutMs = 3_000;
+
 export const nodeNetwork: Network = {
   listen(address, onConnection, done) {
     const server = net.createServer({ noDelay: true }, (socket) => {
@@ -175,15 +177,22 @@ export const nodeNetwork: Network = {
     server.once('error', onError);
     server.listen(address.port, address.host, () => {
       server.off('error', onError);
+      // One connection could not be accepted, as when descriptors run out: whoever dialled tries again.
+      server.on('error', () => {});
       const bound = server.address() as net.AddressInfo;
       done(undefined, { port: bound.port, close: () => server.close() });
     });
   },
   connect(address, done) {
     const socket = net.connect({ ...address, noDelay: true });
-    const onError = (error: Error): void => done(error, undefined);
+    // Of several addresses the error has no text of its own, only a code.
+    const onError = (error: NodeJS.ErrnoException): void =>
+      done(error.message === '' ? new Error(error.code) : error, undefined);
     socket.once('error', onError);
+    // Where packets vanish the kernel would try for two minutes, ever more rarely.
+    socket.setTimeout(connectTimeoutMs, () => socket.destroy(new Error('it does not answer')));
     socket.once('connect', () => {
+      socket.setTimeout(0);
       socket.off('error', onError);
       done(undefined, new NodeConnection(socket));
     });

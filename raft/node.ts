@@ -113,6 +113,8 @@ const applySliceMs = 4;
 /** Cached entries beyond what is in use, for followers a little behind. Bytes. */
 const cacheBytesMax = 16 * 1024 * 1024;
 const appendEntriesMax = 1024;
+/** Read from the files at once, to be applied at a start. Bytes; a single larger entry goes alone. */
+const applyLoadBytesMax = 1024 * 1024;
 
 export class RaftNode {
   readonly #config: RaftNodeConfig;
@@ -136,6 +138,8 @@ export class RaftNode {
   #hardStateWaiting: Ready['hardState'];
   #cancelIdleFrame: (() => void) | undefined;
   #cancelTicks: (() => void) | undefined;
+  /** Of the leaderships that ended lately: when their commands are given up. */
+  readonly #uncertainTimers = new Set<() => void>();
   #known: { term: Term; leaderId: ReplicaId | undefined; isServing: boolean };
   #phase: 'new' | 'running' | 'stopping' | 'stopped' = 'new';
 
@@ -168,6 +172,7 @@ export class RaftNode {
         this.#core.entriesPersisted(generation, lastIndex);
         this.#schedule();
       },
+      onEmptyFrame: () => this.#schedule(),
       onFailed: (error) => this.#fail(error),
     });
     this.#reader = new LogReader(this.#cache, journal, (error) => this.#fail(error));
@@ -234,24 +239,33 @@ export class RaftNode {
   }
 
   #close(): void {
-    this.#phase = 'stopped';
-    this.#cancelTicks?.();
-    this.#cancelIdleFrame?.();
-    this.#config.transport.stop();
+    this.#silence();
     this.#commands.dropAll('unknown');
+    const lost = this.#reads.dropAll();
+    if (lost.length > 0) this.#config.events.onReadsDropped(lost);
     const { journal, voteFile } = this.#config;
-    if (!journal.endsInEmptyFrame) journal.appendEmptySync();
+    try {
+      if (!journal.endsInEmptyFrame) journal.appendEmptySync();
+    } catch (error) {
+      this.#config.events.onFatal(error as Error);
+    }
     journal.closeSync();
     voteFile.closeSync();
   }
 
-  #fail(error: Error): void {
-    if (this.#phase === 'stopped') return;
-    // Nothing is said or written any more: what is on the disk is not known.
+  /** Nothing is said, written or waited for any more. */
+  #silence(): void {
     this.#phase = 'stopped';
     this.#cancelTicks?.();
     this.#cancelIdleFrame?.();
+    for (const cancel of this.#uncertainTimers) cancel();
     this.#config.transport.stop();
+  }
+
+  #fail(error: Error): void {
+    if (this.#phase === 'stopped') return;
+    // What is on the disk is not known from here on.
+    this.#silence();
     this.#config.events.onFatal(error);
   }
 
@@ -435,6 +449,7 @@ export class RaftNode {
     this.#warnAbout(ready);
 
     this.#writer.maybeWrite();
+    if (this.#phase === 'stopped') return;
     this.#config.transport.flush();
     this.#noticeLeadership();
     this.#afterWrites();
@@ -463,7 +478,11 @@ export class RaftNode {
     if (wasLeader && (role !== 'leader' || isNewLeader)) {
       this.#abandonLeadership();
       const ended = known.term;
-      timers.after(options.uncertainAfterMilliseconds, () => this.#commands.dropUpTo(ended));
+      const cancel = timers.after(options.uncertainAfterMilliseconds, () => {
+        this.#uncertainTimers.delete(cancel);
+        this.#commands.dropUpTo(ended);
+      });
+      this.#uncertainTimers.add(cancel);
     }
     if (isNewLeader) {
       const lastStamp = Math.max(machine.lastStamp, this.#lastLogStamp());
@@ -539,6 +558,7 @@ export class RaftNode {
     const firstIndex = message.prevIndex + 1;
     const lastIndex = message.prevIndex + message.entries.length;
     this.#reader.collect(message.to, firstIndex, lastIndex, (entries, blocks, isLate) => {
+      if (this.#phase === 'stopped') return;
       // While the log was read, the leadership may have ended.
       if (isLate && (this.#core.role !== 'leader' || this.#core.term !== message.term)) return;
       this.#config.transport.send({ message, entries, blocks });
@@ -638,13 +658,19 @@ export class RaftNode {
   /** After a start: entries that are behind the cache come from the files. */
   #loadToApply(firstIndex: LogIndex): void {
     const end = Math.min(this.#core.applicableIndex, this.#cache.firstIndex - 1);
-    const lastIndex = Math.min(end, firstIndex + appendEntriesMax - 1);
+    let lastIndex = firstIndex;
+    let byteLength = this.#byteLengthAt(firstIndex);
+    while (lastIndex < end && lastIndex < firstIndex + appendEntriesMax - 1) {
+      byteLength += this.#byteLengthAt(lastIndex + 1);
+      if (byteLength > applyLoadBytesMax) break;
+      lastIndex += 1;
+    }
     this.#isLoadingToApply = true;
     this.#reader.load(firstIndex, lastIndex, (entries) => {
       this.#isLoadingToApply = false;
       for (const entry of entries) {
-        this.#apply(entry);
         if (this.#phase === 'stopped') return;
+        this.#apply(entry);
       }
       this.#scheduleApply();
     });

@@ -253,9 +253,7 @@ export class RaftCore {
   /** The connection to `to` was lost: whatever was in flight may be lost with it. */
   onLinkLost(to: ReplicaId): void {
     if (this.#role.kind !== 'leader') return;
-    const progress = this.#role.progress.get(to);
-    if (progress?.state.kind === 'replicate') progress.becomeProbe();
-    else if (progress?.state.kind === 'probe') progress.state.isWaiting = false;
+    this.#role.progress.get(to)?.onLinkLost();
   }
 
   /**
@@ -601,6 +599,8 @@ export class RaftCore {
     const granted = mayVote && this.#log.isUpToDate(message);
     if (granted) {
       this.#setHardState(this.#term, message.from);
+      // A pre-candidate, too: late answers must not make it depose the one it votes for.
+      this.#role = { kind: 'follower' };
       this.#electionElapsed = 0;
     }
     this.#send({ kind: 'voteReply', from: this.id, to: message.from, term: this.#term, granted });
@@ -636,29 +636,24 @@ export class RaftCore {
   #onAppend(message: Append): void {
     assert(message.term === this.#term);
     this.#follow(message.from);
-    if (message.prevIndex < this.#commitIndex && message.entries.length === 0) {
-      // A probe below what is committed: the logs agree up to there by Leader Completeness.
-      this.#verify(this.#commitIndex);
-      return this.#maybeAcknowledge();
+    // What is compacted away here was committed, so the leader has it (Leader Completeness).
+    const isPrevCompacted = message.prevIndex < this.#log.baseIndex;
+    if (!isPrevCompacted && this.#log.termAt(message.prevIndex) !== message.prevTerm) {
+      return this.#reject(message);
     }
-    if (message.prevIndex < this.#log.baseIndex) {
-      this.#verify(this.#commitIndex);
-      return this.#maybeAcknowledge();
-    }
-    if (this.#log.termAt(message.prevIndex) !== message.prevTerm) return this.#reject(message);
-
     const lastNew = message.prevIndex + message.entries.length;
     const firstUnknown = this.#firstUnknown(message);
     if (firstUnknown <= lastNew) this.#takeEntries(message, firstUnknown);
-    this.#verify(lastNew);
+    // The same holds of all that was known to be committed before this message.
+    this.#verify(Math.max(lastNew, this.#commitIndex));
     this.#commitTo(Math.min(message.commit, this.#verifiedIndex));
     this.#maybeAcknowledge();
   }
 
   /** The first index of the message whose entry we lack or have from another term. */
   #firstUnknown(message: Append): LogIndex {
-    let index = message.prevIndex + 1;
-    for (const entry of message.entries) {
+    let index = Math.max(message.prevIndex, this.#log.baseIndex) + 1;
+    for (const entry of message.entries.slice(index - message.prevIndex - 1)) {
       if (this.#log.termAt(index) !== entry.term) break;
       index += 1;
     }
@@ -739,6 +734,8 @@ export class RaftCore {
       term: this.#term,
       round: message.round,
     });
+    // What became durable while no leader was known is still to be said.
+    this.#maybeAcknowledge();
   }
 
   // ---------------------------------------------------------------------------- leading
@@ -861,8 +858,7 @@ export class RaftCore {
     if (progress === undefined || progress.state.kind === 'refused') return;
     progress.isActive = true;
     progress.round = Math.max(progress.round, message.round);
-    // A probe that got lost is sent again at the pace of heartbeats.
-    if (progress.state.kind === 'probe') progress.state.isWaiting = false;
+    progress.onAlive(this.#options.heartbeatTicks);
     this.#maybeConfirmRound(this.#role);
   }
 

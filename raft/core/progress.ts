@@ -21,7 +21,13 @@ interface InFlight {
 }
 
 export type ProgressState =
-  | { readonly kind: 'probe'; isWaiting: boolean }
+  | {
+      readonly kind: 'probe';
+      /** The guess under way; undefined: one may leave. */
+      sent: InFlight | undefined;
+      /** Ticks since it left. */
+      silentTicks: number;
+    }
   | {
       readonly kind: 'replicate';
       readonly inFlight: InFlight[];
@@ -37,7 +43,7 @@ export class Progress {
   match: LogIndex = 0;
   /** The next index to send. */
   next: LogIndex;
-  state: ProgressState = { kind: 'probe', isWaiting: false };
+  state: ProgressState = { kind: 'probe', sent: undefined, silentTicks: 0 };
   /** Heard from since the last quorum check. */
   isActive = false;
   /** The latest ReadIndex round that the follower confirmed. */
@@ -51,12 +57,16 @@ export class Progress {
 
   becomeProbe(): void {
     this.next = this.match + 1;
-    this.state = { kind: 'probe', isWaiting: false };
+    this.state = { kind: 'probe', sent: undefined, silentTicks: 0 };
   }
 
-  becomeReplicate(): void {
-    this.next = this.match + 1;
-    this.state = { kind: 'replicate', inFlight: [], inFlightBytes: 0, silentTicks: 0 };
+  /** `sent`: what is under way already and need not be sent again. */
+  becomeReplicate(sent?: InFlight): void {
+    const inFlight = sent !== undefined && sent.lastIndex > this.match ? [sent] : [];
+    const [first] = inFlight;
+    this.next = (first?.lastIndex ?? this.match) + 1;
+    const inFlightBytes = first?.byteLength ?? 0;
+    this.state = { kind: 'replicate', inFlight, inFlightBytes, silentTicks: 0 };
   }
 
   becomeSnapshot(): void {
@@ -74,7 +84,7 @@ export class Progress {
   mayAppend(limits: { readonly inFlightMax: number; readonly inFlightBytesMax: number }): boolean {
     switch (this.state.kind) {
       case 'probe':
-        return !this.state.isWaiting;
+        return this.state.sent === undefined;
       case 'replicate':
         return (
           this.state.inFlight.length < limits.inFlightMax &&
@@ -90,7 +100,8 @@ export class Progress {
   onSent(lastIndex: LogIndex, byteLength: number): void {
     assert(lastIndex >= this.next - 1);
     if (this.state.kind === 'probe') {
-      this.state.isWaiting = true;
+      this.state.sent = { lastIndex, byteLength };
+      this.state.silentTicks = 0;
       return;
     }
     assert(this.state.kind === 'replicate');
@@ -103,14 +114,16 @@ export class Progress {
   /** True when `match` moved. Late and repeated acknowledgements change nothing. */
   onAccepted(index: LogIndex, incarnation: number): boolean {
     const moved = index > this.match;
+    const isGuessConfirmed = index >= this.next - 1;
     if (moved) {
       this.match = index;
       this.incarnation = incarnation;
     }
     this.next = Math.max(this.next, index + 1);
     if (this.state.kind === 'probe') {
-      // Also when nothing moved: the guess was confirmed.
-      if (moved || index === this.match) this.becomeReplicate();
+      // Also when nothing moved. The entries of the guess are there, if not all durable yet.
+      if (index === this.match)
+        this.becomeReplicate(isGuessConfirmed ? this.state.sent : undefined);
     } else if (this.state.kind === 'snapshot') {
       if (moved) this.becomeReplicate();
     } else if (this.state.kind === 'replicate') {
@@ -134,14 +147,30 @@ export class Progress {
     // An answer to an older guess.
     if (this.next - 1 !== rejectedIndex) return false;
     this.next = Math.max(this.match + 1, Math.min(rejectedIndex, hintIndex + 1));
-    this.state.isWaiting = false;
+    this.state.sent = undefined;
     return true;
   }
 
   /** Nothing came back for the window for a whole election timeout: guess again. */
   onTick(silentTicksMax: number): void {
+    if (this.state.kind === 'probe') this.state.silentTicks += 1;
     if (this.state.kind !== 'replicate' || this.state.inFlight.length === 0) return;
     this.state.silentTicks += 1;
     if (this.state.silentTicks >= silentTicksMax) this.becomeProbe();
+  }
+
+  /**
+   * It is alive, so a guess without an answer for that long got lost, and is made again. Not at
+   * once: reads ask for signs of life as often as the network can, and a guess carries entries.
+   */
+  onAlive(silentTicksMax: number): void {
+    if (this.state.kind !== 'probe' || this.state.silentTicks < silentTicksMax) return;
+    this.state.sent = undefined;
+  }
+
+  /** Whatever was in flight may be lost. */
+  onLinkLost(): void {
+    if (this.state.kind === 'replicate') this.becomeProbe();
+    else if (this.state.kind === 'probe') this.state.sent = undefined;
   }
 }

@@ -82,6 +82,9 @@ export class Journal {
   #isRotating = false;
   #isClosed = false;
   #endsInEmptyFrame = false;
+  #readsUnderWay = 0;
+  /** Of dropped segments, once nothing is read any more. */
+  #filesToClose: FileHandle[] = [];
 
   /** Opens or creates the log. Synchronous: nothing is served yet. Throws `RaftError`. */
   static open(options: JournalOptions): Journal {
@@ -288,26 +291,42 @@ export class Journal {
     lastIndex: LogIndex,
     done: (error: Error | undefined, entries: readonly Entry[]) => void,
   ): void {
-    const entries: Entry[] = [];
-    const next = (index: LogIndex): void => {
-      if (index > lastIndex) return done(undefined, entries);
+    // Looked up at once: while the files are read, the log may be truncated or compacted.
+    const wanted: { index: LogIndex; location: EntryLocation; file: FileHandle }[] = [];
+    for (let index = firstIndex; index <= lastIndex; index += 1) {
       const location = this.#table.at(index);
+      wanted.push({ index, location, file: this.#fileOf(location) });
+    }
+    const entries: Entry[] = [];
+    const finish = (error: Error | undefined): void => {
+      this.#readsUnderWay -= 1;
+      if (this.#readsUnderWay === 0) {
+        for (const file of this.#filesToClose.splice(0)) file.closeSync();
+      }
+      done(error, error === undefined ? entries : []);
+    };
+    const next = (): void => {
+      let entry = wanted[entries.length];
+      // There is nothing to read of a no-op, and a run of them must not nest callbacks.
+      while (entry?.location.byteLength === 0) {
+        entries.push({ index: entry.index, payload: noBytes, ...entryRow(entry.location) });
+        entry = wanted[entries.length];
+      }
+      if (entry === undefined) return finish(undefined);
+      const { index, location, file } = entry;
       const payload = Buffer.allocUnsafeSlow(location.byteLength);
-      this.#fileOf(location).read(payload, location.offset, (error) => {
-        if (error !== undefined) return done(diskError('read the log', error), []);
+      file.read(payload, location.offset, (error) => {
+        if (error !== undefined) return finish(diskError('read the log', error));
         if (crc32(payload) !== location.checksum) {
           const what = `entry ${index} in segment ${location.segmentNumber} has changed on the disk`;
-          return done(
-            new RaftError('DAMAGED', `Cannot trust the log: ${what}. ${rejoinAdvice}`),
-            [],
-          );
+          return finish(new RaftError('DAMAGED', `Cannot trust the log: ${what}. ${rejoinAdvice}`));
         }
-        const { term, kind, stamp, byteLength, checksum } = location;
-        entries.push({ index, term, kind, stamp, byteLength, payload, checksum });
-        next(index + 1);
+        entries.push({ index, payload, ...entryRow(location) });
+        next();
       });
     };
-    next(firstIndex);
+    this.#readsUnderWay += 1;
+    next();
   }
 
   #fileOf(location: EntryLocation): FileHandle {
@@ -330,13 +349,23 @@ export class Journal {
       // Entries that a later segment holds again, from the start of a replica, are behind it too.
       if (next.previousIndex > index || next.previousIndex > this.lastIndex) break;
       const dropped = this.#segments.shift()!;
-      dropped.file.closeSync();
-      this.#baseTerm = next.previousTerm;
-      this.#table.compactTo(next.previousIndex);
+      this.#closeWhenRead(dropped.file);
+      if (next.previousIndex > this.baseIndex) {
+        // Not the header's term: the entry may have been replaced after the segment began.
+        this.#baseTerm = this.#table.termAt(next.previousIndex);
+        this.#table.compactTo(next.previousIndex);
+      }
       this.#recycle(dropped);
+      // One by one, oldest first: a crash must not leave a gap between segments.
+      this.#options.files.syncDirectorySync(this.#options.directory);
     }
-    this.#options.files.syncDirectorySync(this.#options.directory);
     return this.baseIndex;
+  }
+
+  /** A descriptor must not be closed, and its number used again, under a read. */
+  #closeWhenRead(file: FileHandle): void {
+    if (this.#readsUnderWay === 0) file.closeSync();
+    else this.#filesToClose.push(file);
   }
 
   #recycle(dropped: Segment): void {
@@ -374,7 +403,8 @@ export class Journal {
     if (spare === undefined) return this.#prepareSpare();
     this.#spare = undefined;
     if (spare.byteLength < needed) {
-      this.#options.files.remove(spare.path);
+      const error = attempt(() => this.#options.files.remove(spare.path));
+      if (error !== undefined) return this.#failPending('remove a spare log segment', error);
       return this.#prepareSpare();
     }
     this.#beginSegment(spare, (error) => {
@@ -397,10 +427,16 @@ export class Journal {
       previousTerm: this.lastIndex > this.baseIndex ? this.at(this.lastIndex).term : this.#baseTerm,
     };
     const path = segmentPath(directory, segmentNumber);
-    const file = files.open(spare.path, 'durable');
+    let file: FileHandle;
+    try {
+      file = files.open(spare.path, 'durable');
+    } catch (error) {
+      return done(error as Error);
+    }
     file.write([encodeSegmentHeader(identity, header)], 0, (error) => {
       if (error !== undefined) return done(error);
-      files.rename(spare.path, path);
+      const renameError = attempt(() => files.rename(spare.path, path));
+      if (renameError !== undefined) return done(renameError);
       files.syncDirectory(directory, (syncError) => {
         if (syncError !== undefined) return done(syncError);
         this.#segments.push({
@@ -428,6 +464,8 @@ export class Journal {
   #takeScanned(found: ScannedFrame): void {
     const segment = this.#segments.find((s) => s.segmentNumber === found.segment.segmentNumber)!;
     for (const { row, offset } of locateEntries(found)) {
+      // As said in `compactTo`, the segment's header may know an older entry at the base.
+      if (row.index === this.baseIndex) this.#baseTerm = row.term;
       // A frame repeated at a start may reach back behind a snapshot.
       if (row.index <= this.baseIndex) continue;
       this.#put(segment, row.index, {
@@ -444,11 +482,13 @@ export class Journal {
   }
 
   /**
-   * What the page cache shows of the last frame may not be on the disk: its write may have failed
-   * after the process that saw the error was gone. Written again, it is, before anybody is told.
+   * What the page cache shows of the last frame may not be on the disk: the process may have died
+   * while it wrote it. Its entries are written again, before anybody is told. The sync comes first,
+   * because the new frame is read as proof that the one before it was durable.
    */
   #confirmLastFrame(last: ScannedFrame | undefined): void {
     if (last === undefined) return;
+    last.segment.file.syncSync();
     const entries: Entry[] = [];
     for (const { row, offset } of locateEntries(last)) {
       const payload = Buffer.allocUnsafeSlow(row.byteLength);
@@ -488,6 +528,11 @@ export class Journal {
   }
 }
 
+function entryRow(location: EntryLocation): Omit<Entry, 'index' | 'payload'> {
+  const { term, kind, stamp, byteLength, checksum } = location;
+  return { term, kind, stamp, byteLength, checksum };
+}
+
 interface EncodedFrame {
   readonly parts: readonly Buffer[];
   readonly byteLength: number;
@@ -495,6 +540,7 @@ interface EncodedFrame {
 }
 
 const zeroBlock = Buffer.alloc(frameAlignment);
+const noBytes = Buffer.alloc(0);
 
 function createFirstSegment(options: JournalOptions): void {
   const { files, directory, identity, chance, maxSegmentFileSize } = options;
@@ -539,6 +585,16 @@ function openSegment(options: JournalOptions, segmentNumber: number): ScannedSeg
     throw new RaftError('DAMAGED', `Log segment "${path}" is number ${header.segmentNumber}`);
   }
   return { ...header, path, file, byteLength: options.files.stat(path)!.byteLength };
+}
+
+/** In a callback an exception would end the process without a word. */
+function attempt(action: () => void): Error | undefined {
+  try {
+    action();
+  } catch (error) {
+    return error as Error;
+  }
+  return undefined;
 }
 
 function diskError(action: string, cause: Error): RaftError {

@@ -119,7 +119,12 @@ const zeroChunk = Buffer.alloc(1024 * 1024);
 
 /** Writes a new file full of zeros, a MiB at a time so that log writes get their turn. */
 export function createSpare(files: Files, path: string, byteLength: number, done: Done): void {
-  const file = files.open(path, 'create');
+  let file: FileHandle;
+  try {
+    file = files.open(path, 'create');
+  } catch (error) {
+    return done(error as Error);
+  }
   let position = 0;
   function finish(error: Error | undefined): void {
     file.closeSync();

@@ -270,6 +270,11 @@ export class PacketReader {
     if (entryCount > entryCountMax || bodyBytes > bodyBytesMax)
       return 'a message beyond the limits';
     if (entryCount * entryRowBytes > bodyBytes) return 'a message shorter than its entries';
+    // Before room is made for it.
+    if (entryCount === 0 && bodyBytes > 0) return 'a message longer than its entries';
+    if (entryCount > 0 && header.readUInt8(5) !== kindCodes.append) {
+      return 'entries in a message that has none';
+    }
     return undefined;
   }
 
@@ -297,10 +302,16 @@ export class PacketReader {
     }
     const entries: Entry[] = [];
     const end = messageHeaderBytes + bodyBytes;
+    const firstIndex = readUint64(this.#header, 88) + 1;
+    const messageTerm = readUint64(this.#header, 72);
+    let previousTerm = readUint64(this.#header, 96);
     let offset = rowsEnd;
     for (let at = 0; at < entryCount; at += 1) {
       const row = readEntryRow(body, messageHeaderBytes + at * entryRowBytes);
       if (row === undefined) return 'an entry of an unknown kind';
+      if (row.index !== firstIndex + at) return 'entries out of order';
+      if (row.term < previousTerm || row.term > messageTerm) return 'entries of impossible terms';
+      previousTerm = row.term;
       if (offset + row.byteLength > end) return 'a message shorter than its entries';
       const payload = body.subarray(offset, offset + row.byteLength);
       if (crc32(payload) !== row.checksum) return `entry ${row.index} damaged on the way`;

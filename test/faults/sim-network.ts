@@ -1,0 +1,223 @@
+// A network between simulated replicas that carries the real bytes.
+//
+// Between two replicas there are two links, one each way, like the bus has. A link keeps order and
+// may lose everything that is on its way, all at once, when it breaks; it comes back after a while
+// unless the two are partitioned. Messages are encoded and taken apart by `raft/net/wire.ts`, and
+// payloads are read from their blocks only when they leave, some time after they were queued: a
+// block that was let go too early shows as a damaged message.
+
+import assert from 'node:assert/strict';
+import type { Block, BufferPool } from '../../raft/buffer-pool.js';
+import type { ReplicaId } from '../../raft/core/index.js';
+import type { Clock } from '../../raft/effects.js';
+import type { ReplicaIdentity } from '../../raft/identity.js';
+import { encodeHeaderAndRows, PacketReader } from '../../raft/net/wire.js';
+import type { OutgoingMessage, Transport, TransportEvents } from '../../raft/transport.js';
+import type { SimWorld } from './sim-world.js';
+
+const relinkMs = 60;
+
+export interface SimEnd {
+  readonly identity: ReplicaIdentity;
+  readonly pool: BufferPool;
+  readonly clock: Clock;
+}
+
+export class SimNetwork {
+  readonly #world: SimWorld;
+  readonly #ends = new Map<ReplicaId, SimTransport>();
+  readonly #links = new Map<string, Link>();
+  /** Replicas that are cut off from all others. */
+  readonly #isolated = new Set<ReplicaId>();
+  /** Milliseconds from sender to receiver. */
+  delayMsMin = 0.2;
+  delayMsMax = 2;
+  /** Bytes that left, by sender. */
+  readonly bytesSentBy = new Map<ReplicaId, number>();
+
+  constructor(world: SimWorld) {
+    this.#world = world;
+  }
+
+  transport(end: SimEnd): SimTransport {
+    return new SimTransport(this, end);
+  }
+
+  isolate(replicaId: ReplicaId): void {
+    this.#isolated.add(replicaId);
+    for (const [name, link] of this.#links) if (name.includes(replicaId)) this.breakLink(link);
+  }
+
+  heal(): void {
+    this.#isolated.clear();
+  }
+
+  attach(transport: SimTransport): void {
+    const { replicaId } = transport.end.identity;
+    this.#ends.set(replicaId, transport);
+    for (const other of this.#ends.keys()) {
+      if (other === replicaId) continue;
+      this.#relinkLater(replicaId, other);
+      this.#relinkLater(other, replicaId);
+    }
+  }
+
+  detach(transport: SimTransport): void {
+    const { replicaId } = transport.end.identity;
+    if (this.#ends.get(replicaId) !== transport) return;
+    this.#ends.delete(replicaId);
+    for (const [name, link] of this.#links) if (name.includes(replicaId)) this.breakLink(link);
+  }
+
+  peersOf(transport: SimTransport): ReplicaId[] {
+    const { replicaId } = transport.end.identity;
+    return [...this.#ends.keys()].filter((other) => other !== replicaId);
+  }
+
+  link(from: ReplicaId, to: ReplicaId): Link | undefined {
+    return this.#links.get(`${from}>${to}`);
+  }
+
+  /** Everything on its way is lost, and the sender hears of it. */
+  breakLink(link: Link): void {
+    this.#links.delete(`${link.from.end.identity.replicaId}>${link.to.end.identity.replicaId}`);
+    const from = link.from.end.identity.replicaId;
+    const to = link.to.end.identity.replicaId;
+    link.close();
+    if (this.#ends.get(from) === link.from) link.from.events?.onLinkLost(to);
+    this.#relinkLater(from, to);
+  }
+
+  #relinkLater(from: ReplicaId, to: ReplicaId): void {
+    this.#world.after(relinkMs * (0.5 + this.#world.random()), () => this.#relink(from, to));
+  }
+
+  #relink(from: ReplicaId, to: ReplicaId): void {
+    const source = this.#ends.get(from);
+    const target = this.#ends.get(to);
+    if (source === undefined || target === undefined) return;
+    if (this.#links.has(`${from}>${to}`)) return;
+    if (this.#isolated.has(from) || this.#isolated.has(to)) return this.#relinkLater(from, to);
+    this.#links.set(`${from}>${to}`, new Link(this, this.#world, source, target));
+  }
+}
+
+interface Queued {
+  readonly buffers: readonly Buffer[];
+  readonly blocks: readonly Block[];
+}
+
+/** One direction between two running replicas. */
+export class Link {
+  readonly from: SimTransport;
+  readonly to: SimTransport;
+  readonly #network: SimNetwork;
+  readonly #world: SimWorld;
+  readonly #reader: PacketReader;
+  #queue: Queued[] = [];
+  readonly #leaving = new Set<Queued>();
+  #arrivesAt = 0;
+  #isClosed = false;
+
+  constructor(network: SimNetwork, world: SimWorld, from: SimTransport, to: SimTransport) {
+    this.#network = network;
+    this.#world = world;
+    this.from = from;
+    this.to = to;
+    this.#reader = new PacketReader({
+      pool: to.end.pool,
+      self: to.end.identity,
+      peer: from.end.identity,
+      onPacket: (packet) => to.events!.onMessage(packet),
+    });
+  }
+
+  send(outgoing: OutgoingMessage): void {
+    const { identity, clock } = this.from.end;
+    const head = { identity, wallMs: clock.wallMs() };
+    const buffers = [encodeHeaderAndRows(outgoing.message, outgoing.entries, head)];
+    for (const entry of outgoing.entries) buffers.push(entry.payload);
+    for (const block of outgoing.blocks) block.retain();
+    this.#queue.push({ buffers, blocks: outgoing.blocks });
+  }
+
+  flush(): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const queued of queue) {
+      this.#leaving.add(queued);
+      this.#world.after(this.#world.random(), () => this.#leave(queued));
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const queued of [...this.#queue, ...this.#leaving]) this.#release(queued);
+    this.#queue = [];
+  }
+
+  /** Leaves in the order it was queued: whatever is before it leaves now, too. */
+  #leave(last: Queued): void {
+    if (!this.#leaving.has(last)) return;
+    for (const queued of this.#leaving) {
+      const bytes = Buffer.concat(queued.buffers);
+      const { replicaId } = this.from.end.identity;
+      const { bytesSentBy } = this.#network;
+      bytesSentBy.set(replicaId, (bytesSentBy.get(replicaId) ?? 0) + bytes.length);
+      this.#release(queued);
+      const { delayMsMin, delayMsMax } = this.#network;
+      const delay = delayMsMin + this.#world.random() * (delayMsMax - delayMsMin);
+      this.#arrivesAt = Math.max(this.#arrivesAt, this.#world.nowMs + delay);
+      this.#world.after(this.#arrivesAt - this.#world.nowMs, () => this.#arrive(bytes));
+      if (queued === last) break;
+    }
+  }
+
+  #arrive(bytes: Buffer): void {
+    if (this.#isClosed) return;
+    this.to.events!.onLinkAlive(this.from.end.identity.replicaId);
+    assert.equal(this.#reader.feed(bytes), undefined);
+  }
+
+  #release(queued: Queued): void {
+    this.#leaving.delete(queued);
+    for (const block of queued.blocks) block.release();
+  }
+}
+
+export class SimTransport implements Transport {
+  readonly end: SimEnd;
+  readonly #network: SimNetwork;
+  events: TransportEvents | undefined;
+
+  constructor(network: SimNetwork, end: SimEnd) {
+    this.#network = network;
+    this.end = end;
+  }
+
+  start(events: TransportEvents): void {
+    this.events = events;
+    this.#network.attach(this);
+  }
+
+  send(outgoing: OutgoingMessage): void {
+    this.#link(outgoing.message.to)?.send(outgoing);
+  }
+
+  flush(): void {
+    for (const to of this.#network.peersOf(this)) this.#link(to)?.flush();
+  }
+
+  isLinked(to: ReplicaId): boolean {
+    return this.#link(to) !== undefined;
+  }
+
+  stop(): void {
+    this.#network.detach(this);
+  }
+
+  #link(to: ReplicaId): Link | undefined {
+    const link = this.#network.link(this.end.identity.replicaId, to);
+    return link?.from === this ? link : undefined;
+  }
+}
