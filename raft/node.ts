@@ -215,6 +215,8 @@ export class RaftNode {
    * takes no more commands and closes its clients before.
    */
   stop(done: () => void): void {
+    // A replica that could not go on has nothing left to finish.
+    if (this.#phase === 'stopped') return done();
     assert(this.#phase === 'running');
     this.#phase = 'stopping';
     const { timers, options } = this.#config;

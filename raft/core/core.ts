@@ -274,7 +274,7 @@ export class RaftCore {
   }
 
   /**
-   * As leader: hands over to `target`, by default the voter that has most of the log. Proposals are
+   * As leader: hands over to `target`, by default the voter heard from lately that has most of the log. Proposals are
    * refused meanwhile. Given up after one election timeout. False when there is nobody to take over.
    */
   transferLeadership(target?: ReplicaId): boolean {
@@ -282,6 +282,8 @@ export class RaftCore {
     const chosen = target ?? this.#mostCaughtUpVoter(this.#role);
     if (chosen === undefined || !this.#configuration.voters.includes(chosen)) return false;
     if (!this.#role.progress.has(chosen)) return false;
+    // Asked for again: the time it may take, with proposals refused, is not extended.
+    if (this.#role.transfer?.target === chosen) return true;
     this.#role.transfer = { target: chosen, elapsed: 0, isAsked: false };
     this.#maybeAskToCampaign(this.#role);
     return true;
@@ -699,7 +701,7 @@ export class RaftCore {
       term: this.#term,
       rejected: false,
       index,
-      hintIndex: 0,
+      hintIndex: this.#verifiedIndex,
       hintTerm: 0,
       lastIndex: this.#durableIndex,
       incarnation: this.#options.incarnation,
@@ -797,7 +799,9 @@ export class RaftCore {
       progress.next = Math.max(progress.next, this.#log.baseIndex + 1);
       const prevIndex = progress.next - 1;
       const prevTerm = this.#log.termAt(prevIndex)!;
-      const { entries, byteLength } = this.#entriesFrom(progress.next);
+      const { entries, byteLength } = progress.isRepeat
+        ? { entries: [], byteLength: 0 }
+        : this.#entriesFrom(progress.next);
       this.#send({
         kind: 'append',
         from: this.id,
@@ -833,7 +837,7 @@ export class RaftCore {
     progress.isActive = true;
     if (message.incarnation > progress.incarnation && message.lastIndex < progress.match) {
       // It acknowledged `match` before it was restarted, and its log ends below that now: what we
-      // counted on is gone, and it must not help to elect anybody who lacks it.
+      // counted on is gone. It counts for nothing any more and gets nothing, until somebody looks.
       progress.becomeRefused();
       this.#refused.push(message.from);
       return;
@@ -848,7 +852,7 @@ export class RaftCore {
       }
       return;
     }
-    if (progress.onAccepted(message.index, message.incarnation)) this.#maybeCommit(role);
+    if (progress.onAccepted(message)) this.#maybeCommit(role);
     this.#maybeAskToCampaign(role);
   }
 
@@ -900,15 +904,14 @@ export class RaftCore {
   // ---------------------------------------------------------------------------- handing over
 
   #mostCaughtUpVoter(role: LeaderRole): ReplicaId | undefined {
-    let best: ReplicaId | undefined;
-    let bestMatch = -1;
-    for (const voter of this.#otherVoters()) {
-      const progress = role.progress.get(voter)!;
-      if (progress.state.kind !== 'replicate' || progress.match <= bestMatch) continue;
-      best = voter;
-      bestMatch = progress.match;
-    }
-    return best;
+    const rank = (voter: ReplicaId): number => {
+      const { match, isActive } = role.progress.get(voter)!;
+      // One that was not heard from lately may be dead, however far it had got.
+      return isActive ? match : match - this.#log.lastIndex - 1;
+    };
+    return this.#otherVoters()
+      .filter((voter) => role.progress.get(voter)!.state.kind === 'replicate')
+      .toSorted((a, b) => rank(b) - rank(a))[0];
   }
 
   #maybeAskToCampaign(role: LeaderRole): void {

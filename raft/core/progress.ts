@@ -23,8 +23,10 @@ interface InFlight {
 export type ProgressState =
   | {
       readonly kind: 'probe';
-      /** The guess under way; undefined: one may leave. */
-      sent: InFlight | undefined;
+      /** Entries left with the guess. */
+      hasSentEntries: boolean;
+      /** The guess is under way. */
+      isWaiting: boolean;
       /** Ticks since it left. */
       silentTicks: number;
     }
@@ -43,7 +45,7 @@ export class Progress {
   match: LogIndex = 0;
   /** The next index to send. */
   next: LogIndex;
-  state: ProgressState = { kind: 'probe', sent: undefined, silentTicks: 0 };
+  state: ProgressState = { kind: 'probe', hasSentEntries: false, isWaiting: false, silentTicks: 0 };
   /** Heard from since the last quorum check. */
   isActive = false;
   /** The latest ReadIndex round that the follower confirmed. */
@@ -57,16 +59,15 @@ export class Progress {
 
   becomeProbe(): void {
     this.next = this.match + 1;
-    this.state = { kind: 'probe', sent: undefined, silentTicks: 0 };
+    this.state = { kind: 'probe', hasSentEntries: false, isWaiting: false, silentTicks: 0 };
   }
 
-  /** `sent`: what is under way already and need not be sent again. */
-  becomeReplicate(sent?: InFlight): void {
-    const inFlight = sent !== undefined && sent.lastIndex > this.match ? [sent] : [];
-    const [first] = inFlight;
-    this.next = (first?.lastIndex ?? this.match) + 1;
-    const inFlightBytes = first?.byteLength ?? 0;
-    this.state = { kind: 'replicate', inFlight, inFlightBytes, silentTicks: 0 };
+  /** What the follower has received need not be sent again, durable or not. */
+  becomeReplicate(receivedIndex: LogIndex): void {
+    const isAhead = receivedIndex > this.match;
+    this.next = Math.max(this.match, receivedIndex) + 1;
+    const inFlight = isAhead ? [{ lastIndex: receivedIndex, byteLength: 0 }] : [];
+    this.state = { kind: 'replicate', inFlight, inFlightBytes: 0, silentTicks: 0 };
   }
 
   becomeSnapshot(): void {
@@ -84,7 +85,7 @@ export class Progress {
   mayAppend(limits: { readonly inFlightMax: number; readonly inFlightBytesMax: number }): boolean {
     switch (this.state.kind) {
       case 'probe':
-        return this.state.sent === undefined;
+        return !this.state.isWaiting;
       case 'replicate':
         return (
           this.state.inFlight.length < limits.inFlightMax &&
@@ -96,11 +97,20 @@ export class Progress {
     }
   }
 
+  /**
+   * Whether the next message is a guess that is made again: without entries, for a follower with a
+   * slow disk already has those and a large command would be sent many times over.
+   */
+  get isRepeat(): boolean {
+    return this.state.kind === 'probe' && this.state.hasSentEntries;
+  }
+
   /** A message with the entries next … lastIndex has left (lastIndex = next - 1: none). */
   onSent(lastIndex: LogIndex, byteLength: number): void {
     assert(lastIndex >= this.next - 1);
     if (this.state.kind === 'probe') {
-      this.state.sent = { lastIndex, byteLength };
+      if (lastIndex >= this.next) this.state.hasSentEntries = true;
+      this.state.isWaiting = true;
       this.state.silentTicks = 0;
       return;
     }
@@ -112,20 +122,24 @@ export class Progress {
   }
 
   /** True when `match` moved. Late and repeated acknowledgements change nothing. */
-  onAccepted(index: LogIndex, incarnation: number): boolean {
+  onAccepted(reply: {
+    readonly index: LogIndex;
+    /** How far the follower has received what is the leader's. */
+    readonly hintIndex: LogIndex;
+    readonly incarnation: number;
+  }): boolean {
+    const { index, incarnation } = reply;
     const moved = index > this.match;
-    const isGuessConfirmed = index >= this.next - 1;
     if (moved) {
       this.match = index;
       this.incarnation = incarnation;
     }
     this.next = Math.max(this.next, index + 1);
     if (this.state.kind === 'probe') {
-      // Also when nothing moved. The entries of the guess are there, if not all durable yet.
-      if (index === this.match)
-        this.becomeReplicate(isGuessConfirmed ? this.state.sent : undefined);
+      // Also when nothing moved: the guess was confirmed.
+      if (index === this.match) this.becomeReplicate(reply.hintIndex);
     } else if (this.state.kind === 'snapshot') {
-      if (moved) this.becomeReplicate();
+      if (moved) this.becomeReplicate(reply.hintIndex);
     } else if (this.state.kind === 'replicate') {
       const { inFlight } = this.state;
       while (inFlight.length > 0 && inFlight[0]!.lastIndex <= index) {
@@ -147,7 +161,7 @@ export class Progress {
     // An answer to an older guess.
     if (this.next - 1 !== rejectedIndex) return false;
     this.next = Math.max(this.match + 1, Math.min(rejectedIndex, hintIndex + 1));
-    this.state.sent = undefined;
+    this.state = { kind: 'probe', hasSentEntries: false, isWaiting: false, silentTicks: 0 };
     return true;
   }
 
@@ -159,18 +173,18 @@ export class Progress {
     if (this.state.silentTicks >= silentTicksMax) this.becomeProbe();
   }
 
-  /**
-   * It is alive, so a guess without an answer for that long got lost, and is made again. Not at
-   * once: reads ask for signs of life as often as the network can, and a guess carries entries.
-   */
+  /** It is alive, so a guess without an answer for that long is made again. */
   onAlive(silentTicksMax: number): void {
     if (this.state.kind !== 'probe' || this.state.silentTicks < silentTicksMax) return;
-    this.state.sent = undefined;
+    this.state.isWaiting = false;
   }
 
   /** Whatever was in flight may be lost. */
   onLinkLost(): void {
     if (this.state.kind === 'replicate') this.becomeProbe();
-    else if (this.state.kind === 'probe') this.state.sent = undefined;
+    else if (this.state.kind === 'probe') {
+      this.state.hasSentEntries = false;
+      this.state.isWaiting = false;
+    }
   }
 }

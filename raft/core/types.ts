@@ -85,7 +85,10 @@ export interface AppendReply extends Envelope {
   readonly rejected: boolean;
   /** Accepted: the log is durable and equal to the leader's up to here. Rejected: the `prevIndex`. */
   readonly index: LogIndex;
-  /** Rejected: where the leader may look next. The largest index ≤ prevIndex whose term ≤ prevTerm. */
+  /**
+   * Rejected: where the leader may look next, the largest index ≤ prevIndex whose term ≤ prevTerm.
+   * Accepted: received up to here, though perhaps not durable yet.
+   */
   readonly hintIndex: LogIndex;
   readonly hintTerm: Term;
   /** Where this log ends on disk. */

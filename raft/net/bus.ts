@@ -59,6 +59,16 @@ export interface BusEvent {
 const handshakeTimeoutMs = 5_000;
 /** A greeting, and the first messages that a dialler may send right behind its proof. */
 const greetingBytesMax = 256 * 1024;
+/** Strangers that may be greeting at a time; more are turned away. */
+const greetingCountMax = 64;
+/**
+ * A link on which bytes left and for so long nothing came back from the peer is dialled again: after
+ * a partition that swallowed packets, TCP itself would wait for minutes before it tries again.
+ */
+const silenceMsMax = 5_000;
+/** More patience for bytes that are still to be sent: 1 MiB/s is slow, not dead. */
+const unsentBytesPerMs = 1024;
+const silenceCheckMs = 1_000;
 const redialMsMin = 50;
 const redialMsMax = 1_000;
 
@@ -69,6 +79,7 @@ export class Bus implements Transport {
   readonly #greeting = new Set<Connection>();
   #listener: Listener | undefined;
   #events: TransportEvents | undefined;
+  #cancelSilenceCheck: (() => void) | undefined;
 
   /** Calls back when the bus listens, or with the reason why it cannot. */
   static listen(
@@ -101,6 +112,9 @@ export class Bus implements Transport {
       this.#links.set(peer.replicaId, link);
       link.dial();
     }
+    this.#cancelSilenceCheck = this.#options.timers.every(silenceCheckMs, () => {
+      for (const link of this.#links.values()) link.checkSilence();
+    });
   }
 
   send(outgoing: OutgoingMessage): void {
@@ -116,6 +130,7 @@ export class Bus implements Transport {
   }
 
   stop(): void {
+    this.#cancelSilenceCheck?.();
     this.#listener?.close();
     for (const link of this.#links.values()) link.stop();
     for (const connection of [...this.#accepted.values(), ...this.#greeting]) connection.destroy();
@@ -126,7 +141,9 @@ export class Bus implements Transport {
   #onConnection(connection: Connection): void {
     const { identity, secret, chance, timers } = this.#options;
     // A peer may be quicker than this replica's own start.
-    if (this.#events === undefined) return connection.destroy();
+    if (this.#events === undefined || this.#greeting.size >= greetingCountMax) {
+      return connection.destroy();
+    }
     this.#greeting.add(connection);
     const greeter = new ExactReader();
     const cancelTimeout = timers.after(handshakeTimeoutMs, () => connection.destroy());
@@ -195,6 +212,7 @@ export class Bus implements Transport {
   #onPeerBytes(connection: Connection, reader: PacketReader, peer: ReplicaId, chunk: Buffer): void {
     if (this.#accepted.get(peer) !== connection) return;
     this.#events!.onLinkAlive(peer);
+    this.#links.get(peer)?.onHeard();
     const wrong = reader.feed(chunk);
     if (wrong === undefined) return;
     this.#event('warn', `closing the connection from the peer, it sent ${wrong}`, peer);
@@ -221,6 +239,10 @@ class DialledLink {
   #lastTrouble = '';
   #queue: Buffer[] = [];
   #queuedBlocks: OutgoingMessage['blocks'][number][] = [];
+  /** Since when bytes have left without anything heard from the peer; undefined: none have. */
+  #silentSinceMs: number | undefined;
+  #unsentBytes = 0;
+  #closeReason: string | undefined;
 
   constructor(options: BusOptions, peer: PeerAddress, onLost: () => void) {
     this.#options = options;
@@ -262,9 +284,25 @@ class DialledLink {
     const blocks = this.#queuedBlocks;
     this.#queue = [];
     this.#queuedBlocks = [];
+    const byteLength = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+    this.#unsentBytes += byteLength;
+    this.#silentSinceMs ??= this.#options.clock.monotonicMs();
     this.#connection!.write(buffers, () => {
+      this.#unsentBytes -= byteLength;
       for (const block of blocks) block.release();
     });
+  }
+
+  onHeard(): void {
+    this.#silentSinceMs = undefined;
+  }
+
+  checkSilence(): void {
+    if (!this.#isUp || this.#silentSinceMs === undefined) return;
+    const silentMs = this.#options.clock.monotonicMs() - this.#silentSinceMs;
+    if (silentMs < silenceMsMax + this.#unsentBytes / unsentBytesPerMs) return;
+    this.#closeReason = `nothing was heard from it for ${Math.round(silentMs / 1000)} s`;
+    this.#connection!.destroy();
   }
 
   stop(): void {
@@ -288,7 +326,7 @@ class DialledLink {
     });
     connection.onClose((reason) => {
       cancelTimeout();
-      this.#onClosed(trouble ?? reason);
+      this.#onClosed(trouble ?? this.#closeReason ?? reason);
     });
 
     const own = encodeHello({
@@ -319,6 +357,8 @@ class DialledLink {
 
   #onClosed(reason: string): void {
     this.#connection = undefined;
+    this.#closeReason = undefined;
+    this.#silentSinceMs = undefined;
     const wasUp = this.#isUp;
     this.#isUp = false;
     this.#queue = [];

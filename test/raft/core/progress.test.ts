@@ -8,11 +8,16 @@ function probing(next = 11): Progress {
   return new Progress(next);
 }
 
+/** An acknowledgement up to `index` from a follower that has received up to `hintIndex`. */
+function accept(progress: Progress, index: number, hintIndex = index): boolean {
+  return progress.onAccepted({ index, hintIndex, incarnation: 1 });
+}
+
 /** Acknowledged up to 5. */
 function replicating(): Progress {
   const progress = probing(6);
   progress.onSent(5, 0);
-  progress.onAccepted(5, 1);
+  accept(progress, 5);
   assert.equal(progress.state.kind, 'replicate');
   return progress;
 }
@@ -29,19 +34,38 @@ describe('Progress of a follower that is probed', () => {
   it('is streamed to when the guess is confirmed, also when nothing new is acknowledged', () => {
     const progress = probing(1);
     progress.onSent(0, 0);
-    assert.equal(progress.onAccepted(0, 1), false);
+    assert.equal(accept(progress, 0), false);
     assert.deepEqual([progress.state.kind, progress.match, progress.next], ['replicate', 0, 1]);
   });
 
   it('is not sent the entries of the guess again while they are being written', () => {
     const progress = probing(6);
     progress.onSent(9, 40);
-    assert.equal(progress.onAccepted(5, 1), true);
+    assert.equal(accept(progress, 5, 9), true);
     assert.deepEqual([progress.match, progress.next], [5, 10]);
     progress.onSent(12, 30);
     assert(!progress.mayAppend(limits));
-    progress.onAccepted(9, 1);
+    accept(progress, 9);
     assert(progress.mayAppend(limits));
+  });
+
+  it('is asked without entries when the guess is made again', () => {
+    const progress = probing(6);
+    assert(!progress.isRepeat);
+    progress.onSent(9, 40);
+    progress.onTick(10);
+    progress.onAlive(1);
+    assert(progress.isRepeat);
+    assert(progress.mayAppend(limits));
+    progress.onLinkLost();
+    assert(!progress.isRepeat, 'they are lost with the link');
+  });
+
+  it('is sent the entries of the guess again when it has not received them', () => {
+    const progress = probing(6);
+    progress.onSent(9, 40);
+    accept(progress, 5);
+    assert.deepEqual([progress.state.kind, progress.next], ['replicate', 6]);
   });
 
   it('is sent everything after an old acknowledgement that says nothing of the guess', () => {
@@ -49,7 +73,7 @@ describe('Progress of a follower that is probed', () => {
     progress.onLinkLost();
     progress.next = 9;
     progress.onSent(12, 40);
-    progress.onAccepted(5, 1);
+    accept(progress, 5);
     assert.deepEqual([progress.state.kind, progress.next], ['replicate', 6]);
   });
 
@@ -116,7 +140,7 @@ describe('Progress of a follower that is streamed to', () => {
     assert(progress.mayAppend(limits));
     progress.onSent(7, 1);
     assert(!progress.mayAppend(limits));
-    assert(progress.onAccepted(6, 1));
+    assert(accept(progress, 6));
     assert(progress.mayAppend(limits));
   });
 
@@ -124,7 +148,7 @@ describe('Progress of a follower that is streamed to', () => {
     const progress = replicating();
     progress.onSent(6, 100);
     assert(!progress.mayAppend(limits));
-    progress.onAccepted(6, 1);
+    accept(progress, 6);
     assert(progress.mayAppend(limits));
   });
 
@@ -132,16 +156,16 @@ describe('Progress of a follower that is streamed to', () => {
     const progress = replicating();
     progress.onSent(6, 60);
     progress.onSent(8, 60);
-    progress.onAccepted(7, 1);
+    accept(progress, 7);
     assert(progress.mayAppend(limits), 'one message and 60 bytes are left');
-    progress.onAccepted(8, 1);
+    accept(progress, 8);
     assert.deepEqual([progress.match, progress.next], [8, 9]);
   });
 
   it('ignores late and repeated acknowledgements', () => {
     const progress = replicating();
-    assert(!progress.onAccepted(4, 1));
-    assert(!progress.onAccepted(5, 1));
+    assert(!accept(progress, 4));
+    assert(!accept(progress, 5));
     assert.deepEqual([progress.match, progress.next], [5, 6]);
   });
 
@@ -161,7 +185,7 @@ describe('Progress of a follower that is streamed to', () => {
     progress.onSent(6, 1);
     progress.onSent(7, 1);
     for (let tick = 0; tick < 9; tick += 1) progress.onTick(10);
-    progress.onAccepted(6, 1);
+    accept(progress, 6);
     for (let tick = 0; tick < 9; tick += 1) progress.onTick(10);
     assert.equal(progress.state.kind, 'replicate', 'the window has moved meanwhile');
     progress.onTick(10);
@@ -185,9 +209,9 @@ describe('Progress of a follower that cannot be appended to', () => {
     progress.onAlive(0);
     assert(!progress.mayAppend(limits));
     assert(!progress.onRejected(7, 3));
-    progress.onAccepted(5, 1);
+    accept(progress, 5);
     assert.equal(progress.state.kind, 'snapshot', 'what it had is not the snapshot');
-    progress.onAccepted(40, 1);
+    accept(progress, 40);
     assert.deepEqual([progress.state.kind, progress.match, progress.next], ['replicate', 40, 41]);
   });
 

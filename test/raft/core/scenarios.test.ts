@@ -16,7 +16,7 @@
 //     ----
 //     …
 //
-// After a change of the core, `HOLT_REWRITE_SCENARIOS=1` writes the transcripts anew. The diff is
+// After a change of the core, `HOLT_REWRITE=1` writes the transcripts anew. The diff is
 // then the proof of what the change does; commit it only when every line of it is understood.
 //
 // Moves; replicas are 1, 2, 3 …, A>B is the link from A to B:
@@ -39,7 +39,7 @@ import type { ReplicaId } from '../../../raft/core/index.js';
 import { CoreCluster } from './core-cluster.js';
 
 const directory = join(import.meta.dirname, '../../../../test/raft/scenarios');
-const isRewriting = process.env.HOLT_REWRITE_SCENARIOS === '1';
+const isRewriting = process.env.HOLT_REWRITE === '1';
 
 interface Block {
   /** Moves, comments and blank lines, as written. */
