@@ -26,9 +26,10 @@ function heartbeat(from: ReplicaId, to: ReplicaId, round: number): Heartbeat {
   return { kind: 'heartbeat', from, to, term: 1, commit: 0, round };
 }
 
-/** The node's timers, but whatever waits as long as a handshake waits for the test. */
+/** The node's timers, but whatever waits as long as a handshake or a silence waits for the test. */
 class HandTimers implements Timers {
   readonly handshakes: (() => void)[] = [];
+  readonly silenceChecks: (() => void)[] = [];
 
   after(ms: number, callback: () => void): () => void {
     if (ms < 5_000) return nodeTimers.after(ms, callback);
@@ -40,7 +41,9 @@ class HandTimers implements Timers {
   }
 
   every(ms: number, callback: () => void): () => void {
-    return nodeTimers.every(ms, callback);
+    if (ms < 1_000) return nodeTimers.every(ms, callback);
+    this.silenceChecks.push(callback);
+    return () => this.silenceChecks.splice(0);
   }
 
   atTurnEnd(callback: () => void): void {
@@ -56,6 +59,8 @@ class End {
   readonly lost: ReplicaId[] = [];
   readonly pool = new GarblingPool(64 * 1024 * 1024);
   readonly timers = new HandTimers();
+  /** How far this end's clock is ahead of the node's. */
+  aheadMs = 0;
   #bus: Bus | undefined;
 
   constructor(id: ReplicaId) {
@@ -86,7 +91,7 @@ class End {
           secret: options.secret ?? secret,
           network: nodeNetwork,
           timers: this.timers,
-          clock: nodeClock,
+          clock: { ...nodeClock, monotonicMs: () => nodeClock.monotonicMs() + this.aheadMs },
           chance: nodeChance,
           pool: this.pool,
           onEvent: (event) => this.events.push(event),
@@ -104,6 +109,11 @@ class End {
 
   heard(text: RegExp): boolean {
     return this.events.some((event) => text.test(event.text));
+  }
+
+  checkSilenceAfter(ms: number): void {
+    this.aheadMs += ms;
+    for (const check of this.timers.silenceChecks) check();
   }
 
   say(round: number, to: ReplicaId): void {
@@ -225,6 +235,40 @@ describe('Bus', () => {
     await until(() => again.messages.length > 0);
     assert.deepEqual(again.rounds, [2]);
     assert.deepEqual(a.lost, [idB]);
+  });
+
+  it('dials again when nothing comes back for what it says', async () => {
+    const [a, b] = await pair();
+    a.checkSilenceAfter(60_000);
+    assert(a.bus.isLinked(idB), 'nothing was said, so nothing is to be answered');
+    a.say(1, idB);
+    a.checkSilenceAfter(4_000);
+    assert(a.bus.isLinked(idB));
+    a.checkSilenceAfter(2_000);
+    await until(() => a.lost.length === 1);
+    assert(a.heard(/nothing was heard from it for 6 s/));
+    await until(() => a.bus.isLinked(idB));
+    a.say(2, idB);
+    await until(() => b.rounds.includes(2));
+  });
+
+  it('keeps a link whose peer is heard', async () => {
+    const b = end(idB);
+    await b.listen({});
+    const a = end(idA);
+    await a.listen({ peers: [addressOf(b)] });
+    await until(() => a.bus.isLinked(idB));
+    const raw = dialRaw(a);
+    a.say(1, idB);
+    a.checkSilenceAfter(4_000);
+    // The peer speaks on the connection that it dialled.
+    raw.socket.write(await raw.greet(idB, idA, Buffer.alloc(32, 2)));
+    const head = { identity: identityOf(idB), wallMs: 0 };
+    raw.socket.write(encodeHeaderAndRows(heartbeat(idB, idA, 7), [], head));
+    await until(() => a.rounds.includes(7));
+    a.checkSilenceAfter(4_000);
+    assert(a.bus.isLinked(idB));
+    assert.deepEqual(a.lost, []);
   });
 
   it('refuses a dialler with the wrong secret, and is refused by it', async () => {
