@@ -8,19 +8,22 @@
 //     step(message) ─┐                      ┌─▶ hardState   persist, then hardStatePersisted()
 //     tick()         │                      ├─▶ appended    persist, then entriesPersisted()
 //     propose()      ├─▶  core ─▶ ready() ──┼─▶ messages    may leave at once
-//     requestRead()  │                      ├─▶ commitIndex apply what is also durable here
-//     …Persisted()  ─┘                      └─▶ reads       rounds that a majority confirmed
+//     requestRead()  │                      └─▶ reads       rounds that a majority confirmed
+//     …Persisted()  ─┘
+//
+// `applicableIndex` says how far the state machine may go.
 //
 // Two rules give the safety of crashes their address here instead of in the loop:
-//   1. Nothing leaves while the term or vote it speaks for is not durable (dissertation §3.8).
-//   2. An append is acknowledged up to what is durable *in the present log generation*: a
-//      truncation begins a new generation, and a write that belongs to an older one proves nothing.
+//   1. Nothing leaves while the term or vote it speaks for is not durable (`outbox.ts`).
+//   2. An append is acknowledged up to what is durable, and not voided since (`local-log.ts`).
 //
 // Always on: pre-vote, quorum check, leader stickiness (dissertation §9.6, §6.2, §4.2.3).
 // Sections in comments are those of the Raft paper (extended version) unless said otherwise.
 
 import assert from 'node:assert/strict';
+import { type AppendedEntries, LocalLog } from './local-log.js';
 import type { LogTerms } from './log-terms.js';
+import { Outbox } from './outbox.js';
 import { Progress } from './progress.js';
 import { electionResult, majorityValue } from './quorum.js';
 import { type ConfirmedRound, ReadIndexRounds } from './read-index.js';
@@ -92,16 +95,6 @@ interface LeaderRole {
 
 export type RoleKind = Role['kind'];
 
-/** Entries that joined the log and are not durable yet. */
-export interface AppendedEntries {
-  readonly firstIndex: LogIndex;
-  readonly entries: readonly EntryHead[];
-  /** The no-op of this term, what `propose` was given, or the message that brought them. */
-  readonly source: 'noop' | 'proposal' | Append;
-  /** To be given back when they are durable. */
-  readonly generation: number;
-}
-
 /** Everything the outside must do because of the inputs so far. */
 export interface Ready {
   /** Persist, then call `hardStatePersisted(version)`. Undefined: unchanged. */
@@ -109,7 +102,6 @@ export interface Ready {
   /** In order. Each voids everything at or above its first index. */
   readonly appended: readonly AppendedEntries[];
   readonly messages: readonly Message[];
-  readonly commitIndex: LogIndex;
   /** Rounds confirmed since the last call. */
   readonly reads: readonly ConfirmedRound[];
   /** Followers whose next entry is compacted away. */
@@ -121,38 +113,18 @@ export interface Ready {
 export class RaftCore {
   readonly id: ReplicaId;
   readonly #options: CoreOptions;
-  readonly #log: LogTerms;
+  readonly #log: LocalLog;
+  readonly #outbox = new Outbox();
   #configuration: Configuration;
 
   #term: Term;
   #votedFor: ReplicaId | undefined;
-  /** Counts changes of term and vote; messages wait until the version they speak for is durable. */
-  #hardStateVersion = 0;
-  #hardStateDurable = 0;
-  #hardStateHandedOut = 0;
 
   #role: Role = { kind: 'follower' };
   #leaderId: ReplicaId | undefined;
   #electionElapsed = 0;
   #electionTimeout = 0;
 
-  /** Durable on a majority. Moves only in #commitTo, only forward. */
-  #commitIndex: LogIndex;
-  /** Durable here, in the present generation. Invariant: base ≤ durable ≤ last. */
-  #durableIndex: LogIndex;
-  /** Begins anew with every truncation. */
-  #generation = 0;
-  /** As a follower: equal to the log of this term's leader up to here. */
-  #verifiedIndex: LogIndex = 0;
-  /** As a follower: an append was accepted and its acknowledgement is still to come. */
-  #isAckDue = false;
-  /** As a follower: acknowledged to this term's leader. */
-  #acknowledgedIndex: LogIndex = 0;
-
-  #appended: AppendedEntries[] = [];
-  #outbox: Message[] = [];
-  /** Held back until `hardStateVersion` is durable, in order. */
-  #withheld: Message[] = [];
   #reads: ConfirmedRound[] = [];
   #snapshotsWanted: ReplicaId[] = [];
   #refused: ReplicaId[] = [];
@@ -161,16 +133,10 @@ export class RaftCore {
     this.id = options.id;
     this.#options = options;
     this.#configuration = options.configuration;
-    this.#log = options.log;
+    this.#log = new LocalLog(options.log, options.appliedIndex);
     this.#term = options.hardState.term;
     this.#votedFor = options.hardState.votedFor;
-    this.#durableIndex = this.#log.lastIndex;
-    this.#commitIndex = options.appliedIndex;
     assert(options.electionTicks > 2 * options.heartbeatTicks, 'One lost heartbeat is no election');
-    assert(
-      options.appliedIndex <= this.#log.lastIndex,
-      `The state machine has applied ${options.appliedIndex}, the log ends at ${this.#log.lastIndex}`,
-    );
     // Term and log are written side by side, and a crash may fall between. Nothing that speaks of
     // the log's term had left by then (rule 1), so the vote in it is still free.
     if (this.#log.lastTerm > this.#term) this.#setHardState(this.#log.lastTerm, undefined);
@@ -204,16 +170,16 @@ export class RaftCore {
   }
 
   get durableIndex(): LogIndex {
-    return this.#durableIndex;
+    return this.#log.durableIndex;
   }
 
   get commitIndex(): LogIndex {
-    return this.#commitIndex;
+    return this.#log.commitIndex;
   }
 
   /** What may be applied: durable on a majority, and here. */
   get applicableIndex(): LogIndex {
-    return Math.min(this.#commitIndex, this.#durableIndex);
+    return Math.min(this.#log.commitIndex, this.#log.durableIndex);
   }
 
   get isTransferring(): boolean {
@@ -262,7 +228,7 @@ export class RaftCore {
    */
   propose(byteLength: number): LogIndex | undefined {
     if (this.#role.kind !== 'leader' || this.#role.transfer !== undefined) return undefined;
-    return this.#appendOwn('proposal', byteLength);
+    return this.#log.appendOwn('proposal', { term: this.#term, byteLength });
   }
 
   /**
@@ -274,8 +240,9 @@ export class RaftCore {
   }
 
   /**
-   * As leader: hands over to `target`, by default the voter heard from lately that has most of the log. Proposals are
-   * refused meanwhile. Given up after one election timeout. False when there is nobody to take over.
+   * As leader: hands over to `target`, by default the voter heard from lately that has most of the
+   * log. Proposals are refused meanwhile. Given up after one election timeout. False when there is
+   * nobody to take over.
    */
   transferLeadership(target?: ReplicaId): boolean {
     if (this.#role.kind !== 'leader') return false;
@@ -291,30 +258,20 @@ export class RaftCore {
 
   /** Term and vote are durable up to `version` of `Ready.hardState`. */
   hardStatePersisted(version: number): void {
-    assert(version <= this.#hardStateVersion);
-    this.#hardStateDurable = Math.max(this.#hardStateDurable, version);
-    if (this.#hardStateDurable < this.#hardStateVersion) return;
-    const released = this.#withheld;
-    this.#withheld = [];
-    for (const message of released) this.#outbox.push(message);
+    this.#outbox.persisted(version);
+    if (!this.#outbox.isHardStateDurable) return;
     if (this.#role.kind === 'candidate') this.#onOwnVoteDurable(this.#role);
   }
 
   /** Entries up to `lastIndex`, appended in `generation`, are durable here. */
   entriesPersisted(generation: number, lastIndex: LogIndex): void {
-    // A write of before a truncation: its entries may be gone from the log, or be others by now
-    // that are not durable (A, B, A again under three leaders).
-    if (generation !== this.#generation) return;
-    assert(lastIndex <= this.#log.lastIndex);
-    if (lastIndex <= this.#durableIndex) return;
-    this.#durableIndex = lastIndex;
+    if (!this.#log.persisted(generation, lastIndex)) return;
     if (this.#role.kind === 'leader') this.#maybeCommit(this.#role);
     else this.#maybeAcknowledge();
   }
 
   /** Everything up to `index` is in a durable snapshot and gone from the log. */
   compactedTo(index: LogIndex): void {
-    assert(index <= this.#commitIndex);
     this.#log.compactTo(index);
   }
 
@@ -359,15 +316,12 @@ export class RaftCore {
     }
     const ready: Ready = {
       hardState: this.#takeHardState(),
-      appended: this.#appended,
-      messages: this.#outbox,
-      commitIndex: this.#commitIndex,
+      appended: this.#log.takeAppended(),
+      messages: this.#outbox.takeMessages(),
       reads: this.#reads,
       snapshotsWanted: this.#snapshotsWanted,
       refused: this.#refused,
     };
-    this.#appended = [];
-    this.#outbox = [];
     this.#reads = [];
     this.#snapshotsWanted = [];
     this.#refused = [];
@@ -375,14 +329,13 @@ export class RaftCore {
   }
 
   #takeHardState(): Ready['hardState'] {
-    if (this.#hardStateHandedOut === this.#hardStateVersion) return undefined;
-    this.#hardStateHandedOut = this.#hardStateVersion;
-    return { term: this.#term, votedFor: this.#votedFor, version: this.#hardStateVersion };
+    const version = this.#outbox.takeVersion();
+    if (version === undefined) return undefined;
+    return { term: this.#term, votedFor: this.#votedFor, version };
   }
 
   #send(message: Message): void {
-    if (this.#hardStateDurable < this.#hardStateVersion) this.#withheld.push(message);
-    else this.#outbox.push(message);
+    this.#outbox.push(message);
   }
 
   // ---------------------------------------------------------------------------- terms
@@ -458,7 +411,7 @@ export class RaftCore {
     );
     this.#term = term;
     this.#votedFor = votedFor;
-    this.#hardStateVersion += 1;
+    this.#outbox.onHardStateChanged();
   }
 
   // ---------------------------------------------------------------------------- roles
@@ -466,7 +419,7 @@ export class RaftCore {
   #becomeFollower(term: Term, leaderId: ReplicaId | undefined): void {
     if (term > this.#term) {
       this.#setHardState(term, undefined);
-      this.#forgetVerified();
+      this.#log.forgetVerified();
     }
     this.#role = { kind: 'follower' };
     this.#leaderId = leaderId;
@@ -494,7 +447,7 @@ export class RaftCore {
   #becomeCandidate(isTransfer: boolean): void {
     assert(this.#role.kind !== 'leader', 'A leader does not campaign');
     this.#setHardState(this.#term + 1, this.id);
-    this.#forgetVerified();
+    this.#log.forgetVerified();
     this.#leaderId = undefined;
     this.#role = { kind: 'candidate', votes: new Map(), isTransfer, isVoteRequested: false };
     this.#resetElectionTimer();
@@ -521,7 +474,7 @@ export class RaftCore {
 
   #becomeLeader(): void {
     assert(this.#role.kind === 'candidate', `Cannot become leader from ${this.#role.kind}`);
-    assert(this.#hardStateDurable === this.#hardStateVersion);
+    assert(this.#outbox.isHardStateDurable);
     const role: LeaderRole = {
       kind: 'leader',
       progress: new Map(),
@@ -538,7 +491,7 @@ export class RaftCore {
     this.#electionElapsed = 0;
     // Nothing of an older term can be committed, and nothing read, without an entry of our own
     // (§5.4.2, dissertation §6.4). After the progress is set up: appending may commit.
-    this.#appendOwn('noop', 0);
+    this.#log.appendOwn('noop', { term: this.#term, byteLength: 0 });
     this.#broadcastHeartbeat(role);
   }
 
@@ -643,57 +596,15 @@ export class RaftCore {
     if (!isPrevCompacted && this.#log.termAt(message.prevIndex) !== message.prevTerm) {
       return this.#reject(message);
     }
-    const lastNew = message.prevIndex + message.entries.length;
-    const firstUnknown = this.#firstUnknown(message);
-    if (firstUnknown <= lastNew) this.#takeEntries(message, firstUnknown);
-    // The same holds of all that was known to be committed before this message.
-    this.#verify(Math.max(lastNew, this.#commitIndex));
-    this.#commitTo(Math.min(message.commit, this.#verifiedIndex));
+    this.#log.appendFrom(message);
+    this.#log.commitTo(Math.min(message.commit, this.#log.verifiedIndex));
     this.#maybeAcknowledge();
   }
 
-  /** The first index of the message whose entry we lack or have from another term. */
-  #firstUnknown(message: Append): LogIndex {
-    let index = Math.max(message.prevIndex, this.#log.baseIndex) + 1;
-    for (const entry of message.entries.slice(index - message.prevIndex - 1)) {
-      if (this.#log.termAt(index) !== entry.term) break;
-      index += 1;
-    }
-    return index;
-  }
-
-  #takeEntries(message: Append, firstIndex: LogIndex): void {
-    if (firstIndex <= this.#log.lastIndex) {
-      // A real conflict: a message that merely ends earlier than our log never gets here.
-      assert(firstIndex > this.#commitIndex, 'A committed entry would be replaced');
-      this.#log.truncateAfter(firstIndex - 1);
-      this.#generation += 1;
-      this.#durableIndex = Math.min(this.#durableIndex, firstIndex - 1);
-    }
-    const entries = message.entries.slice(firstIndex - message.prevIndex - 1);
-    for (const entry of entries) this.#log.push(entry.term);
-    this.#appended.push({ firstIndex, entries, source: message, generation: this.#generation });
-  }
-
-  #verify(index: LogIndex): void {
-    this.#verifiedIndex = Math.max(this.#verifiedIndex, index);
-    this.#isAckDue = true;
-  }
-
-  /** What one leader's log says nothing of the next one's. */
-  #forgetVerified(): void {
-    this.#verifiedIndex = 0;
-    this.#acknowledgedIndex = 0;
-    this.#isAckDue = false;
-  }
-
-  /** Acknowledges what is both the leader's and durable, when that is all of it or more than before. */
   #maybeAcknowledge(): void {
-    if (!this.#isAckDue || this.#leaderId === undefined || this.#leaderId === this.id) return;
-    const index = Math.min(this.#verifiedIndex, this.#durableIndex);
-    if (index < this.#verifiedIndex && index <= this.#acknowledgedIndex) return;
-    this.#isAckDue = index < this.#verifiedIndex;
-    this.#acknowledgedIndex = index;
+    if (this.#leaderId === undefined || this.#leaderId === this.id) return;
+    const index = this.#log.takeAcknowledgement();
+    if (index === undefined) return;
     this.#send({
       kind: 'appendReply',
       from: this.id,
@@ -701,9 +612,9 @@ export class RaftCore {
       term: this.#term,
       rejected: false,
       index,
-      hintIndex: this.#verifiedIndex,
+      hintIndex: this.#log.verifiedIndex,
       hintTerm: 0,
-      lastIndex: this.#durableIndex,
+      lastIndex: this.#log.durableIndex,
       incarnation: this.#options.incarnation,
     });
   }
@@ -719,7 +630,7 @@ export class RaftCore {
       index: message.prevIndex,
       hintIndex,
       hintTerm: this.#log.termAt(hintIndex)!,
-      lastIndex: this.#durableIndex,
+      lastIndex: this.#log.durableIndex,
       incarnation: this.#options.incarnation,
     });
   }
@@ -728,7 +639,7 @@ export class RaftCore {
     assert(message.term === this.#term);
     this.#follow(message.from);
     // Only up to what an append of this term has verified: an unmatched tail is not the leader's.
-    this.#commitTo(Math.min(message.commit, this.#verifiedIndex));
+    this.#log.commitTo(Math.min(message.commit, this.#log.verifiedIndex));
     this.#send({
       kind: 'heartbeatReply',
       from: this.id,
@@ -773,21 +684,10 @@ export class RaftCore {
         from: this.id,
         to,
         term: this.#term,
-        commit: Math.min(progress.match, this.#commitIndex),
+        commit: Math.min(progress.match, this.#log.commitIndex),
         round: role.rounds.started,
       });
     }
-  }
-
-  #appendOwn(source: 'noop' | 'proposal', byteLength: number): LogIndex {
-    const index = this.#log.push(this.#term);
-    this.#appended.push({
-      firstIndex: index,
-      entries: [{ term: this.#term, byteLength }],
-      source,
-      generation: this.#generation,
-    });
-    return index;
   }
 
   #replicateTo(to: ReplicaId, progress: Progress): void {
@@ -809,7 +709,7 @@ export class RaftCore {
         term: this.#term,
         prevIndex,
         prevTerm,
-        commit: this.#commitIndex,
+        commit: this.#log.commitIndex,
         entries,
       });
       progress.onSent(prevIndex + entries.length, byteLength);
@@ -868,17 +768,11 @@ export class RaftCore {
 
   #maybeCommit(role: LeaderRole): void {
     const index = majorityValue(this.#configuration.voters, (voter) =>
-      voter === this.id ? this.#durableIndex : role.progress.get(voter)!.match,
+      voter === this.id ? this.#log.durableIndex : role.progress.get(voter)!.match,
     );
     // Only entries of the own term are committed by counting (§5.4.2, figure 8).
     if (index < role.firstIndex) return;
-    this.#commitTo(index);
-  }
-
-  #commitTo(index: LogIndex): void {
-    if (index <= this.#commitIndex) return;
-    assert(index <= this.#log.lastIndex, 'Cannot commit what is not in the log');
-    this.#commitIndex = index;
+    this.#log.commitTo(index);
   }
 
   // ---------------------------------------------------------------------------- reads
@@ -886,8 +780,8 @@ export class RaftCore {
   #maybeStartRound(role: LeaderRole): void {
     if (!role.rounds.isWanted || role.rounds.isUnderWay) return;
     // What earlier leaders committed is known only once an entry of this term is committed.
-    if (this.#commitIndex < role.firstIndex) return;
-    role.rounds.start(this.#commitIndex);
+    if (this.#log.commitIndex < role.firstIndex) return;
+    role.rounds.start(this.#log.commitIndex);
     this.#broadcastHeartbeat(role);
     this.#maybeConfirmRound(role);
   }

@@ -1,13 +1,8 @@
 // The decisions of Raft, without effects. Entered through this file.
 
-export {
-  type AppendedEntries,
-  type CoreOptions,
-  RaftCore,
-  type Ready,
-  type RoleKind,
-} from './core.js';
+export { type CoreOptions, RaftCore, type Ready, type RoleKind } from './core.js';
 export { type CoreFacts, checkCore } from './invariants.js';
+export type { AppendedEntries } from './local-log.js';
 export { LogTerms } from './log-terms.js';
 export { Progress, type ProgressState } from './progress.js';
 export { electionResult, majority, majorityValue } from './quorum.js';
