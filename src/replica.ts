@@ -23,7 +23,7 @@ import {
   type ReplicaIdentity,
 } from '../raft/index.js';
 import { isErrorReply, type Reply } from '../resp/index.js';
-import { needsTick, SqliteStateMachine } from '../sqlite-sm/index.js';
+import { FatalMachineError, needsTick, SqliteStateMachine } from '../sqlite-sm/index.js';
 import { ClientPort } from './client/client-port.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
@@ -128,7 +128,7 @@ export class Replica {
       },
       config.born,
     );
-    this.#machine = openMachine(config, log);
+    this.#machine = openMachine(config, log, events);
     this.#clients = new ClientPort({
       host: config.bind,
       port: this.#topology.self.clientPort,
@@ -358,16 +358,32 @@ function listenOnBus(config: ReplicaConfig, pool: BufferPool, log: Logger): Prom
   });
 }
 
-function openMachine(config: ReplicaConfig, log: Logger): SqliteStateMachine {
+function openMachine(
+  config: ReplicaConfig,
+  log: Logger,
+  events: ReplicaEvents,
+): SqliteStateMachine {
   const machine = SqliteStateMachine.open({
     directory: config.directory,
     bootId: config.bootId,
     files: machineFiles,
-    timers: nodeTimers,
+    timers: { after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)) },
     onCommandFailure: (error, commandName) =>
       log.error({ err: error, command: commandName }, 'a command failed by a mistake of ours'),
   });
   const { startedFrom, startReason, appliedIndex } = machine;
   log.info({ startedFrom, startReason, appliedIndex }, 'state opened');
   return machine;
+}
+
+/** A commit by timer may meet a full disk: the world's trouble, to be told as such. */
+function guarded(callback: () => void, events: ReplicaEvents): () => void {
+  return () => {
+    try {
+      callback();
+    } catch (error) {
+      if (!(error instanceof FatalMachineError)) throw error;
+      events.onFatal(error);
+    }
+  };
 }
