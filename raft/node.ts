@@ -225,12 +225,18 @@ export class RaftNode {
     this.#core.transferLeadership();
     this.#schedule();
     const deadline = this.#config.clock.monotonicMs() + options.electionTimeoutMilliseconds;
+    let isDeaf = false;
     const wait = (): void => {
       if (this.#phase === 'stopped') return done();
       const isLate = this.#config.clock.monotonicMs() >= deadline;
       const isHandingOver = this.#core.role === 'leader' && this.#core.isTransferring;
+      if (!isDeaf && (isLate || (!isHandingOver && this.#commands.count === 0))) {
+        // Under load the next leader would keep the log busy for ever.
+        isDeaf = true;
+        this.#config.transport.stop();
+      }
       const isBusy = this.#writer.isBusy || this.#config.voteFile.isWriting || this.#reader.isBusy;
-      if (isBusy || (!isLate && (isHandingOver || this.#commands.count > 0))) {
+      if (!isDeaf || isBusy) {
         timers.after(5, wait);
         return;
       }
@@ -384,6 +390,8 @@ export class RaftNode {
 
   /** Hands the leadership to another voter, by default the one with most of the log. */
   transferLeadership(target?: ReplicaId): boolean {
+    // What was taken is proposed first: a handing over refuses proposals.
+    this.#seal();
     const isAccepted = this.#core.transferLeadership(target);
     this.#schedule();
     return isAccepted;

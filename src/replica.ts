@@ -67,7 +67,7 @@ export interface ReplicaEvents {
 
 interface Stranded {
   readonly pending: PendingCommand;
-  /** Wall clock, milliseconds. */
+  /** Monotonic clock, milliseconds. */
   readonly until: number;
 }
 
@@ -137,6 +137,7 @@ export class Replica {
       electionHoldMs: config.electionHoldMs,
       statistics: this.#statistics,
       nowMs: () => nodeClock.wallMs(),
+      monotonicMs: () => nodeClock.monotonicMs(),
       runReads: (reads) => this.#onReadable(reads),
       onEvent: (level, text, fields) => log[level](fields, text),
     });
@@ -280,7 +281,7 @@ export class Replica {
 
   /** They have no effect, for certain: their clients are sent to the leader when it is known. */
   #strand(commands: readonly PendingCommand[]): void {
-    const until = nodeClock.wallMs() + this.#config.electionHoldMs;
+    const until = nodeClock.monotonicMs() + this.#config.electionHoldMs;
     for (const pending of commands) this.#stranded.push({ pending, until });
     this.#strandedTimer ??= setInterval(() => this.#resolveStranded(), 50);
   }
@@ -289,7 +290,7 @@ export class Replica {
     const { leader } = this.#topology;
     const isKnown =
       leader !== undefined && (leader !== this.#topology.self || this.#node.isServing);
-    const now = nodeClock.wallMs();
+    const now = nodeClock.monotonicMs();
     const waiting: Stranded[] = [];
     for (const stranded of this.#stranded) {
       const { pending, until } = stranded;

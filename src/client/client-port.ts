@@ -17,7 +17,10 @@ export interface ClientPortOptions {
   readonly password: string;
   readonly electionHoldMs: number;
   readonly statistics: Statistics;
+  /** Wall clock, as CLIENT LIST shows it. */
   readonly nowMs: () => number;
+  /** For how long somebody waits: a clock that is set must not lengthen it. */
+  readonly monotonicMs: () => number;
   /** Runs reads that had waited for their client to take earlier answers. */
   readonly runReads: (reads: readonly PendingCommand[]) => void;
   readonly onEvent: (level: 'info' | 'warn', text: string, fields: object) => void;
@@ -30,7 +33,7 @@ export class ClientPort implements Holds {
   readonly #options: ClientPortOptions;
   readonly #server: net.Server;
   readonly #connections = new Set<Connection>();
-  /** Waiting for a leader: until when, in milliseconds of `nowMs`. Oldest first. */
+  /** Waiting for a leader: until when, in milliseconds of `monotonicMs`. Oldest first. */
   readonly #awaitingLeader = new Map<Connection, number>();
   readonly #awaitingRoom = new Set<Connection>();
   readonly #dirty: Connection[] = [];
@@ -130,8 +133,8 @@ export class ClientPort implements Holds {
         return;
       case 'election': {
         if (this.#awaitingLeader.has(connection)) return;
-        const { nowMs, electionHoldMs } = this.#options;
-        this.#awaitingLeader.set(connection, nowMs() + electionHoldMs);
+        const { monotonicMs, electionHoldMs } = this.#options;
+        this.#awaitingLeader.set(connection, monotonicMs() + electionHoldMs);
         this.#holdTimer ??= setInterval(() => this.#checkHolds(), holdCheckMs);
       }
     }
@@ -157,7 +160,7 @@ export class ClientPort implements Holds {
   }
 
   #checkHolds(): void {
-    const now = this.#options.nowMs();
+    const now = this.#options.monotonicMs();
     for (const [connection, until] of this.#awaitingLeader) {
       if (until > now) continue;
       this.#awaitingLeader.delete(connection);
