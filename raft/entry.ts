@@ -26,7 +26,7 @@ export type EntryRow = Omit<Entry, 'payload'>;
 export const entryRowBytes = 40;
 
 /** Payload bytes an entry may have: the largest command (64 MiB) and its frame. */
-export const entryBytesMax = 65 * 1024 * 1024;
+export const entryPayloadBytesMax = 65 * 1024 * 1024;
 
 /** Entries in one frame. */
 export const entryCountMax = 65_536;

@@ -16,8 +16,8 @@ import type { Block, BufferPool } from '../buffer-pool.js';
 import type { Message, MessageKind } from '../core/index.js';
 import {
   type Entry,
-  entryBytesMax,
   entryCountMax,
+  entryPayloadBytesMax,
   entryRowBytes,
   readEntryRow,
   readUint64,
@@ -32,7 +32,7 @@ export const messageHeaderBytes = frameHeaderBytes;
 const magic = 0x4753_4d48;
 const version = 1;
 const crcOffset = messageHeaderBytes - 4;
-const bodyBytesMax = entryBytesMax + entryCountMax * entryRowBytes;
+const bodyBytesMax = entryPayloadBytesMax + entryCountMax * entryRowBytes;
 
 /** `appendReply` has a code for each outcome: its other fields fill the header. */
 const kindCodes = {

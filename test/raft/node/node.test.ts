@@ -247,6 +247,27 @@ describe('RaftNode: stop', () => {
     cluster.assertNothingLost();
   });
 
+  it('ends although the leader keeps its log busy', () => {
+    const cluster = bootCluster();
+    const leader = cluster.untilLeader();
+    const [follower] = followersOf(cluster, leader);
+    follower!.slowPath = '/log/';
+    follower!.slowMs = 20;
+    let isPumping = true;
+    const pump = (): void => {
+      if (!isPumping) return;
+      cluster.propose(leader, 100);
+      cluster.world.after(1, pump);
+    };
+    pump();
+    cluster.world.run(100);
+    follower!.stop();
+    isPumping = false;
+    follower!.boot();
+    cluster.settle();
+    cluster.assertNothingLost();
+  });
+
   it('leaves a log that ends in an empty frame', () => {
     const cluster = bootCluster();
     const [follower] = followersOf(cluster, cluster.untilLeader());
