@@ -206,23 +206,22 @@ const blockBytes = 4096;
 const alignedBytes = 1024 * 1024;
 /** Writes in flight of one process: a log write and a new segment for each of a few groups. */
 const alignedCount = 4;
-const wasmPageBytes = 64 * 1024;
-
-/** Of the language's standard library, but declared only in the browser's. */
-declare const WebAssembly: {
-  readonly Memory: new (pages: {
-    readonly initial: number;
-    readonly maximum: number;
-  }) => { readonly buffer: ArrayBuffer };
-};
-
-/** Made at the first use. The one kind of memory in Node that is known to begin on a page. */
+/**
+ * Made at the first use, as a resizable buffer: those get pages of their own from V8, where others
+ * come from malloc and begin anywhere.
+ */
 let freeAligned: Buffer[] | undefined;
+
+/** ES2024 in its declarations, but in every Node that Holt runs on. */
+const ResizableBuffer = ArrayBuffer as unknown as new (
+  byteLength: number,
+  options: { readonly maxByteLength: number },
+) => ArrayBuffer;
 
 function takeAligned(): Buffer | undefined {
   if (freeAligned === undefined) {
-    const pages = (alignedBytes * alignedCount) / wasmPageBytes;
-    const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const byteLength = alignedBytes * alignedCount;
+    const buffer = new ResizableBuffer(byteLength, { maxByteLength: byteLength });
     freeAligned = Array.from({ length: alignedCount }, (_, at) =>
       Buffer.from(buffer, at * alignedBytes, alignedBytes),
     );
