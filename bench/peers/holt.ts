@@ -1,0 +1,56 @@
+// Three Holt servers on this machine, with default options; the load goes to the leader.
+
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { Launch } from '../../cluster-scripts/launch.js';
+import { type LocalCluster, makeCluster } from '../../cluster-scripts/local-cluster.js';
+import { assertPortsFree } from '../../cluster-scripts/ports.js';
+import { clusterStatus } from '../../cluster-scripts/status.js';
+import { atEnd } from '../cleanup.js';
+import type { Peer, RunningPeer } from './peer.js';
+
+export const holt: Peer = {
+  title: 'Holt, 3 servers',
+  note: 'a write is on the disks of a majority before it is acknowledged, and a read is linearizable',
+  async start(directory, basePort) {
+    const cluster = makeCluster(directory, { servers: 3, port: basePort });
+    await assertPortsFree(cluster.servers);
+    const launch = new Launch(cluster);
+    const release = atEnd(() => launch.kill());
+    for (const server of cluster.servers) launch.start(server);
+    await launch.untilServing();
+    return {
+      ...(await leaderFirst(cluster)),
+      version: versionOf(directory),
+      async dispose() {
+        launch.kill();
+        await launch.stop();
+        release();
+        fs.rmSync(directory, { recursive: true });
+      },
+    };
+  },
+};
+
+async function leaderFirst(cluster: LocalCluster): Promise<Pick<RunningPeer, 'port' | 'pids'>> {
+  const { servers, groups } = await clusterStatus(cluster);
+  const leader = servers.find(({ server }) => server === groups[0]!.leader);
+  const pids = servers.map(({ pid }) => pid);
+  if (leader === undefined || !pids.every((pid) => pid !== null)) {
+    throw new Error('Holt has lost its leader or a server before the measurement');
+  }
+  return {
+    port: leader.port,
+    pids: [leader.pid!, ...pids.filter((pid) => pid !== leader.pid)],
+  };
+}
+
+/** SQLite's is the one that wrote the database: bytes 96 to 99 of the file's header. */
+function versionOf(directory: string): string {
+  const manifest = new URL('../../../package.json', import.meta.url);
+  const { version } = JSON.parse(fs.readFileSync(manifest, 'utf8')) as { version: string };
+  const file = fs.readFileSync(join(directory, 'server-1/group-1/live.db'));
+  const number = file.readUInt32BE(96);
+  const sqlite = [number / 1_000_000, (number / 1000) % 1000, number % 1000].map(Math.floor);
+  return `Holt ${version} (SQLite ${sqlite.join('.')})`;
+}
