@@ -4,6 +4,8 @@
 // synchronous, and each must do no harm when there is nothing left to do. Only kill -9 of the
 // benchmark leaves its servers running.
 
+import os from 'node:os';
+
 const actions: (() => void)[] = [];
 
 /** Returns a function that takes the action back. Actions run in reverse order. */
@@ -28,5 +30,5 @@ process.on('exit', () => {
 });
 // Ended by a signal, a process leaves without 'exit' unless it is told otherwise.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => process.exit(130));
+  process.on(signal, () => process.exit(128 + os.constants.signals[signal]));
 }

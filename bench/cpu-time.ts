@@ -6,6 +6,7 @@
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import { Trouble } from '../cluster-scripts/trouble.js';
 
 export interface ProcessTimes {
   readonly parent: number;
@@ -24,7 +25,7 @@ export function cpuSeconds(pids: readonly number[]): number {
   const ticks = pids.map((pid) => {
     const own = times.get(pid);
     if (own === undefined || own.state === 'Z') {
-      throw new Error(`the server process ${pid} has ended by itself`);
+      throw new Trouble(`the server process ${pid} has ended by itself`);
     }
     return withChildren(pid, times);
   });

@@ -8,6 +8,7 @@
 // redis-benchmark ends with an error at the first error reply, and so does the measurement.
 
 import { spawn } from 'node:child_process';
+import { Trouble } from '../cluster-scripts/trouble.js';
 import { atEnd } from './cleanup.js';
 import { keyCount, type ThroughputRow } from './rows.js';
 
@@ -109,7 +110,7 @@ export function redisBenchmark(args: readonly string[], deadlineSeconds: number)
     child.once('error', (error) => {
       clearTimeout(timer);
       release();
-      reject(new Error('cannot run redis-benchmark (Debian: redis-tools)', { cause: error }));
+      reject(new Trouble('cannot run redis-benchmark (Debian: redis-tools)', { cause: error }));
     });
     child.once('close', (code, signal) => {
       clearTimeout(timer);
@@ -118,7 +119,7 @@ export function redisBenchmark(args: readonly string[], deadlineSeconds: number)
       const how = isLate
         ? `was not done after ${deadlineSeconds} s`
         : `ended with ${signal ?? `exit code ${code}`}`;
-      reject(new Error(`redis-benchmark ${args.join(' ')} ${how}:\n${stdout}${stderr}`));
+      reject(new Trouble(`redis-benchmark ${args.join(' ')} ${how}:\n${stdout}${stderr}`));
     });
   });
 }

@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Trouble } from '../cluster-scripts/trouble.js';
 import { redisBenchmark, type Settings } from './drive.js';
 import type { RunningPeer } from './peers/peer.js';
 import { idleConnections, keyCount } from './rows.js';
@@ -93,6 +94,6 @@ function largest(pids: readonly number[]): number {
 function residentBytes(pid: number): number {
   const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
-  if (kibibytes === undefined) throw new Error(`the server process ${pid} has ended by itself`);
+  if (kibibytes === undefined) throw new Trouble(`the server process ${pid} has ended by itself`);
   return Number(kibibytes) * 1024;
 }

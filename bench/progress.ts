@@ -17,6 +17,11 @@ export function expectedSeconds(row: Row, { seconds }: Settings): number {
   return startSeconds + (row.command === 'GET' ? loadSeconds : 0) + seconds * share;
 }
 
+/** Memory is no matter of speed: once is enough. */
+export function roundsOf(row: Row, { rounds }: Settings): number {
+  return row.kind === 'memory' ? 1 : rounds;
+}
+
 export class Progress {
   readonly #settings: Settings;
   readonly #steps: number;
@@ -27,7 +32,7 @@ export class Progress {
 
   constructor(rows: readonly Row[], peers: number, settings: Settings) {
     this.#settings = settings;
-    const turns = (row: Row): number => peers * (row.kind === 'memory' ? 1 : settings.rounds);
+    const turns = (row: Row): number => peers * roundsOf(row, settings);
     this.#steps = rows.reduce((sum, row) => sum + turns(row), 0);
     this.#expected = rows.reduce(
       (sum, row) => sum + turns(row) * expectedSeconds(row, settings),

@@ -1,5 +1,7 @@
 // The rows of the table: what is asked of every peer.
 
+import { UsageError } from '../cluster-scripts/trouble.js';
+
 export type Row =
   | {
       readonly kind: 'throughput';
@@ -45,11 +47,16 @@ export const rows: readonly Row[] = [
   { kind: 'memory', name: 'memory' },
 ];
 
-/** Those whose name matches, in any case. Throws when there is none or `pattern` is no pattern. */
+/** Those whose name matches, in any case. Throws `UsageError` when there is none. */
 export function chosenRows(pattern: string): readonly Row[] {
-  const expression = new RegExp(pattern, 'i');
+  let expression: RegExp;
+  try {
+    expression = new RegExp(pattern, 'i');
+  } catch (error) {
+    throw new UsageError(`--rows: ${(error as Error).message}`);
+  }
   const chosen = rows.filter(({ name }) => expression.test(name));
   if (chosen.length > 0) return chosen;
   const names = rows.map(({ name }) => `  ${name}`).join('\n');
-  throw new Error(`no row matches "${pattern}"; there are\n${names}`);
+  throw new UsageError(`no row matches "${pattern}"; there are\n${names}`);
 }

@@ -3,11 +3,20 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { Launch } from '../../cluster-scripts/launch.js';
-import { type LocalCluster, makeCluster } from '../../cluster-scripts/local-cluster.js';
+import {
+  type LocalCluster,
+  type LocalServer,
+  makeCluster,
+} from '../../cluster-scripts/local-cluster.js';
+import { lastLines, readableLine } from '../../cluster-scripts/log-file.js';
 import { assertPortsFree } from '../../cluster-scripts/ports.js';
+import { logPath } from '../../cluster-scripts/server-process.js';
 import { clusterStatus } from '../../cluster-scripts/status.js';
+import { Trouble } from '../../cluster-scripts/trouble.js';
 import { atEnd } from '../cleanup.js';
 import type { Peer, RunningPeer } from './peer.js';
+
+const linesShown = 8;
 
 export const holt: Peer = {
   title: 'Holt, 3 servers',
@@ -22,6 +31,7 @@ export const holt: Peer = {
     return {
       ...(await leaderFirst(cluster)),
       version: versionOf(directory),
+      lastLogLines: () => cluster.servers.map(lastLogLinesOf).join('\n'),
       async dispose() {
         launch.kill();
         await launch.stop();
@@ -37,12 +47,17 @@ async function leaderFirst(cluster: LocalCluster): Promise<Pick<RunningPeer, 'po
   const leader = servers.find(({ server }) => server === groups[0]!.leader);
   const pids = servers.map(({ pid }) => pid);
   if (leader === undefined || !pids.every((pid) => pid !== null)) {
-    throw new Error('Holt has lost its leader or a server before the measurement');
+    throw new Trouble('Holt has lost its leader or a server before the measurement');
   }
   return {
     port: leader.port,
     pids: [leader.pid!, ...pids.filter((pid) => pid !== leader.pid)],
   };
+}
+
+function lastLogLinesOf(server: LocalServer): string {
+  const { lines } = lastLines(logPath(server), linesShown);
+  return [`server ${server.number}:`, ...lines.map((line) => `  ${readableLine(line)}`)].join('\n');
 }
 
 /** SQLite's is the one that wrote the database: bytes 96 to 99 of the file's header. */

@@ -18,6 +18,8 @@ export interface RunningPeer {
   /** Of all its servers; the one that the load goes to first. */
   readonly pids: readonly number[];
   readonly version: string;
+  /** Of all its servers, for whoever looks for the reason of a failure. */
+  lastLogLines(): string;
   /** Kills the servers and removes the directory. */
   dispose(): Promise<void>;
 }

@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RespClient } from '../../cluster-scripts/resp-client.js';
 import { parseInfo } from '../../cluster-scripts/status.js';
+import { Trouble } from '../../cluster-scripts/trouble.js';
 import { atEnd } from '../cleanup.js';
 import type { Peer, RunningPeer } from './peer.js';
 
 const startTimeoutMs = 30_000;
 const pollMs = 50;
+const linesShown = 8;
 /** Above the cluster's three client ports. */
 const portOffset = 301;
 
@@ -44,6 +46,7 @@ async function start(directory: string, basePort: number, replicas: number): Pro
     port,
     pids: servers.map(({ pid }) => pid),
     version: versionText(),
+    lastLogLines: () => servers.map((server) => server.lastLogLines()).join('\n'),
     async dispose() {
       await Promise.all(servers.map((server) => server.kill()));
       fs.rmSync(directory, { recursive: true });
@@ -92,7 +95,12 @@ class RedisProcess {
   assertAlive(): void {
     const { pid, exitCode, signalCode } = this.#child;
     if (pid !== undefined && exitCode === null && signalCode === null) return;
-    throw new Error(`redis-server on port ${this.port} has ended:\n${this.#output}`);
+    throw new Trouble(`redis-server has ended:\n${this.lastLogLines()}`);
+  }
+
+  lastLogLines(): string {
+    const lines = this.#output.trimEnd().split('\n').slice(-linesShown);
+    return [`redis-server on port ${this.port}:`, ...lines.map((line) => `  ${line}`)].join('\n');
   }
 
   async kill(): Promise<void> {
@@ -117,7 +125,7 @@ async function untilServing(
     const isOurs = info.get('process_id') === String(primary.pid);
     if (isOurs && online === replicas.length && isGood) return;
     if (performance.now() > deadline) {
-      throw new Error(`Redis does not serve after ${startTimeoutMs / 1000} s`);
+      throw new Trouble(`Redis does not serve after ${startTimeoutMs / 1000} s`);
     }
     await sleep(pollMs);
   }
