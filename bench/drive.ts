@@ -32,7 +32,8 @@ export interface Driven extends Figures {
   readonly cpuSecondsPer100k: number;
 }
 
-const requestsAtFirst = 1000;
+/** Few enough for a slow disk, where one client waits for each: seconds, not minutes. */
+const requestsAtFirst = 100;
 /**
  * The last warm-up run, as a share of the one that counts: 3 of 10 seconds. Holt is compiled by V8 while
  * it runs, and is at half of its pace for the first second or two.
@@ -50,7 +51,7 @@ export async function drive(
   seconds: number,
   cpuSecondsNow: () => number,
 ): Promise<Driven> {
-  let requests = requestsAtFirst;
+  let requests = Math.max(requestsAtFirst, row.clients * row.pipeline);
   let warmUp = await run(port, row, requests, seconds);
   while (requests / warmUp.requestsPerSecond < seconds * warmUpShare) {
     requests = nextRequests(requests, warmUp.requestsPerSecond, seconds * warmUpShare);
