@@ -44,12 +44,13 @@ export async function contest(
           } else {
             const figures = await measure(running, row, settings.seconds);
             measurements.push({ row, peer: peer.title, ...figures });
-            progress.done(row, `${Math.round(figures.requestsPerSecond)} requests/s`);
+            progress.done(row, figuresText(figures));
           }
         } catch (cause) {
           // Its directory is about to be removed, and the reason may stand in its logs.
-          const what = `${peer.title}, ${row.name}: ${(cause as Error).message}`;
-          throw new Trouble(`${what}\n${running.lastLogLines()}`, { cause });
+          const what = cause instanceof Trouble ? cause.message : (cause as Error).stack;
+          const text = `${peer.title}, ${row.name}: ${what}\n${running.lastLogLines()}`;
+          throw new Trouble(text, { cause });
         } finally {
           await running.dispose();
         }
@@ -57,6 +58,20 @@ export async function contest(
     }
   }
   return { measurements, memory, versions: [...versions] };
+}
+
+/** All of them: a run that fails later has no table. */
+function figuresText({
+  requestsPerSecond,
+  p50Ms,
+  p99Ms,
+  maxMs,
+  cpuSecondsPer100k,
+}: Driven): string {
+  return (
+    `${Math.round(requestsPerSecond)} requests/s, p50 ${p50Ms} ms, p99 ${p99Ms} ms, ` +
+    `max ${maxMs} ms, CPU ${cpuSecondsPer100k.toFixed(2)} s per 100,000`
+  );
 }
 
 async function measure(running: RunningPeer, row: ThroughputRow, seconds: number): Promise<Driven> {
