@@ -4,12 +4,13 @@
 // key costs less. So each key is written once, under the names that redis-benchmark reads.
 
 import { RespClient } from '../cluster-scripts/resp-client.js';
+import { Trouble } from '../cluster-scripts/trouble.js';
 import { keyCount } from './rows.js';
 
 const keysPerBatch = 500;
 const answerTimeoutMs = 60_000;
 
-/** Throws when a write fails or the server has another number of keys afterwards. */
+/** Throws `Trouble` when a write fails or the server has another number of keys afterwards. */
 export async function loadKeys(port: number, valueBytes: number): Promise<void> {
   const client = new RespClient({ host: '127.0.0.1', port }, answerTimeoutMs);
   try {
@@ -21,7 +22,9 @@ export async function loadKeys(port: number, valueBytes: number): Promise<void> 
       await Promise.all(batch);
     }
     const found = await client.command('DBSIZE');
-    if (found !== keyCount) throw new Error(`${found} keys after loading ${keyCount}`);
+    if (found !== keyCount) throw new Error(`the server has ${found} of ${keyCount}`);
+  } catch (cause) {
+    throw new Trouble(`cannot load the keys: ${(cause as Error).message}`, { cause });
   } finally {
     client.close();
   }
