@@ -4,7 +4,7 @@ import type { Settings } from './drive.js';
 import type { Row } from './rows.js';
 
 /** Starting and ending a peer, and the pauses of redis-benchmark. */
-const startSeconds = 4;
+const startSeconds = 5;
 /** A hundred thousand keys. */
 const loadSeconds = 4;
 const memorySeconds = 60;
