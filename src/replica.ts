@@ -24,7 +24,7 @@ import {
 } from '../raft/index.js';
 import { isErrorReply, type Reply } from '../resp/index.js';
 import { FatalMachineError, needsTick, SqliteStateMachine } from '../sqlite-sm/index.js';
-import { ClientPort } from './client/client-port.js';
+import { ClientPort, isLoopback } from './client/client-port.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
 import type { PendingCommand } from './client/connection.js';
@@ -38,8 +38,9 @@ import {
 import { Topology } from './cluster/topology.js';
 import { machineFiles } from './files.js';
 import type { GroupMember } from './identity.js';
-import { limits } from './options.js';
+import { limits, type ServerOptions } from './options.js';
 import { ReplicatedMachine } from './replicated-machine.js';
+import { type SettingCheck, Settings } from './settings.js';
 import { Statistics } from './statistics.js';
 
 export interface ReplicaConfig {
@@ -49,11 +50,9 @@ export interface ReplicaConfig {
   readonly replicaId: string;
   readonly born: FileIdentity;
   readonly members: readonly GroupMember[];
-  readonly bind: string;
-  readonly password: string;
-  readonly busSecret: string;
-  readonly maxclients: number;
-  readonly electionHoldMs: number;
+  readonly options: ServerOptions;
+  /** The same members at the addresses that clients are told. */
+  readonly announced: readonly GroupMember[];
   readonly raft: RaftOptions;
   /** Changes with every start of the operating system. */
   readonly bootId: string;
@@ -82,6 +81,7 @@ export class Replica {
   readonly #log: Logger;
   readonly #topology: Topology;
   readonly #statistics = new Statistics(nodeClock.monotonicMs());
+  readonly #settings: Settings;
   readonly #clients: ClientPort;
   readonly #machine: SqliteStateMachine;
   readonly #node: RaftNode;
@@ -113,7 +113,10 @@ export class Replica {
   ) {
     this.#config = config;
     this.#log = log;
-    this.#topology = new Topology(config.group, config.members, config.replicaId);
+    this.#topology = new Topology(config.group, config.announced, config.replicaId);
+    this.#settings = new Settings(config.options, checkSettings(config.options.bind), (change) =>
+      this.#onSettings(change),
+    );
     const identity = identityOf(config);
     // Before the machine, which makes a new database where it finds one it cannot trust: a directory
     // that is refused stays as it was.
@@ -130,11 +133,9 @@ export class Replica {
     );
     this.#machine = openMachine(config, log, events);
     this.#clients = new ClientPort({
-      host: config.bind,
-      port: this.#topology.self.clientPort,
-      maxclients: config.maxclients,
-      password: config.password,
-      electionHoldMs: config.electionHoldMs,
+      host: config.options.bind,
+      port: ownMember(config).clientPort,
+      settings: this.#settings.values,
       statistics: this.#statistics,
       nowMs: () => nodeClock.wallMs(),
       monotonicMs: () => nodeClock.monotonicMs(),
@@ -147,8 +148,10 @@ export class Replica {
       options: config.raft,
       ...storage,
       transport: bus,
-      machine: new ReplicatedMachine(this.#machine, (pending, reply) =>
-        this.#settle(pending, reply),
+      machine: new ReplicatedMachine(
+        this.#machine,
+        (pending, reply) => this.#settle(pending, reply),
+        nowMicroseconds,
       ),
       pool,
       clock: nodeClock,
@@ -179,10 +182,11 @@ export class Replica {
       context: this.#serverContext(),
       statistics: this.#statistics,
       nowMs: () => nodeClock.wallMs(),
+      nowMicroseconds,
     });
     await this.#clients.listen(dispatcher);
     this.#node.start();
-    const { clientPort, busPort, replicaId } = this.#topology.self;
+    const { clientPort, busPort, replicaId } = ownMember(this.#config);
     const { lastIndex, term } = this.#node.status();
     this.#log.info(
       { clientPort, busPort, replicaId, term, lastIndex, appliedIndex: this.#machine.appliedIndex },
@@ -223,7 +227,10 @@ export class Replica {
   // ---------------------------------------------------------------------------- replies
 
   #settle(pending: PendingCommand, reply: Reply): void {
-    if (isErrorReply(reply)) this.#statistics.errorReplies += 1;
+    if (isErrorReply(reply)) {
+      this.#statistics.countError(reply.text);
+      if (pending.statistics !== undefined) pending.statistics.failedCalls += 1;
+    }
     pending.connection.settle(pending, reply);
     this.#clients.markDirty(pending.connection);
   }
@@ -245,7 +252,11 @@ export class Replica {
     if (!connection.hasRoom) return connection.park(pending);
     // A leadership that ended meanwhile: its clock is no longer ours to ask.
     if (!this.#node.isServing) return this.#strand([pending]);
+    const startedAt = nowMicroseconds();
     const reply = this.#machine.read(pending.database, pending.args, this.#node.nowMs());
+    if (pending.statistics !== undefined) {
+      pending.statistics.microseconds += nowMicroseconds() - startedAt;
+    }
     if (reply === needsTick) {
       // The key is due by the leader's clock, but the state's clock has not got there: expiry must
       // not be seen here before every replica agrees on it.
@@ -281,7 +292,7 @@ export class Replica {
 
   /** They have no effect, for certain: their clients are sent to the leader when it is known. */
   #strand(commands: readonly PendingCommand[]): void {
-    const until = nodeClock.monotonicMs() + this.#config.electionHoldMs;
+    const until = nodeClock.monotonicMs() + this.#config.options.electionHoldMs;
     for (const pending of commands) this.#stranded.push({ pending, until });
     this.#strandedTimer ??= setInterval(() => this.#resolveStranded(), 50);
   }
@@ -306,13 +317,20 @@ export class Replica {
     this.#strandedTimer = undefined;
   }
 
+  #onSettings(change: Readonly<Partial<ServerOptions>>): void {
+    if (change.requirepass === '') this.#clients.admitAll();
+    if (change.logLevel !== undefined) this.#log.level = change.logLevel;
+    this.#log.info({ options: Object.keys(change) }, 'options changed');
+  }
+
   #serverContext(): ServerContext {
     return {
       topology: this.#topology,
       statistics: this.#statistics,
       process: this.#config.process,
-      password: this.#config.password,
-      maxclients: this.#config.maxclients,
+      settings: this.#settings,
+      clientPort: ownMember(this.#config).clientPort,
+      committedIndex: () => this.#machine.flushedIndex,
       nowMs: () => nodeClock.wallMs(),
       raft: () => this.status(),
       keyspace: (database) => ({
@@ -326,23 +344,41 @@ export class Replica {
   }
 }
 
+/** Of a monotonic clock. */
+function nowMicroseconds(): number {
+  return nodeClock.monotonicMs() * 1000;
+}
+
+/** This replica's, with the ports that it listens on. */
+function ownMember(config: ReplicaConfig): GroupMember {
+  return config.members.find((member) => member.replicaId === config.replicaId)!;
+}
+
+/** What `checkProtection` refuses at the start must not come about later. */
+function checkSettings(bind: string): SettingCheck {
+  return ({ requirepass }) =>
+    requirepass === '' && !isLoopback(bind)
+      ? `a server that listens on ${bind} needs a password`
+      : undefined;
+}
+
 function identityOf(config: ReplicaConfig): ReplicaIdentity {
   const { clusterId, group, replicaId } = config;
   return { clusterId, group, replicaId };
 }
 
 function listenOnBus(config: ReplicaConfig, pool: BufferPool, log: Logger): Promise<Bus> {
-  const self = config.members.find((member) => member.replicaId === config.replicaId)!;
+  const self = ownMember(config);
   const others = config.members.filter((member) => member !== self);
   const names = new Map(others.map((m) => [m.replicaId, `${m.host}:${m.busPort}`]));
   return new Promise((resolve, reject) => {
     Bus.listen(
       {
         identity: identityOf(config),
-        host: config.bind,
+        host: config.options.bind,
         port: self.busPort,
         peers: others.map(({ replicaId, host, busPort }) => ({ replicaId, host, port: busPort })),
-        secret: Buffer.from(config.busSecret),
+        secret: Buffer.from(config.options.busSecret),
         network: nodeNetwork,
         timers: nodeTimers,
         clock: nodeClock,
@@ -367,6 +403,7 @@ function openMachine(
   const machine = SqliteStateMachine.open({
     directory: config.directory,
     bootId: config.bootId,
+    cacheBytes: config.options.sqliteCacheSize,
     files: machineFiles,
     timers: { after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)) },
     onCommandFailure: (error, commandName) =>

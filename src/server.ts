@@ -4,6 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import os from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createStorage, nodeChance, nodeFiles, resolveRaftOptions } from '../raft/index.js';
@@ -130,11 +131,8 @@ function replicaConfig(
     replicaId,
     born: born!,
     members: membersOf(identity, group),
-    bind: options.bind,
-    password: options.requirepass,
-    busSecret: options.busSecret,
-    maxclients: options.maxclients,
-    electionHoldMs: options.electionHoldMs,
+    announced: announcedMembers(membersOf(identity, group), hosted, options),
+    options,
     raft: resolveRaftOptions({
       electionTimeoutMilliseconds: options.electionTimeoutMs,
       heartbeatPeriodMilliseconds: options.heartbeatPeriodMs,
@@ -144,6 +142,20 @@ function replicaConfig(
     bootId: bootId(),
     process: server,
   };
+}
+
+/** Behind NAT or in a container, clients reach this server elsewhere than it listens. */
+function announcedMembers(
+  members: readonly GroupMember[],
+  { group, replicaId }: HostedReplica,
+  { announceHost, announceBasePort }: ServerOptions,
+): readonly GroupMember[] {
+  return members.map((member) => {
+    if (member.replicaId !== replicaId) return member;
+    const host = announceHost === '' ? member.host : announceHost;
+    const clientPort = announceBasePort === 0 ? member.clientPort : announceBasePort + group;
+    return { ...member, host, clientPort };
+  });
 }
 
 function membersOf(identity: Identity, group: number): readonly GroupMember[] {
@@ -172,6 +184,16 @@ function serverProcess(): ServerContext['process'] {
     pid: process.pid,
     startedAtMs,
     memoryBytes: () => process.memoryUsage.rss(),
+    system: `${process.platform} ${process.arch}`,
+    systemMemoryBytes: os.totalmem(),
+    usage: () => {
+      const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+      return {
+        userMicroseconds: userCPUTime,
+        systemMicroseconds: systemCPUTime,
+        memoryPeakBytes: maxRSS * 1024,
+      };
+    },
   };
 }
 

@@ -11,6 +11,7 @@
 import type { Socket } from 'node:net';
 import { errorReply, type Reply, ReplyBuffer, RequestParser } from '../../resp/index.js';
 import { limits } from '../options.js';
+import type { CommandStatistics } from '../statistics.js';
 import type { Session } from './session.js';
 
 /** A command whose reply is not known yet. Created per command: kept small. */
@@ -25,6 +26,8 @@ export class PendingCommand {
   readonly slot: number;
   /** Of a read: views of what arrived. */
   readonly args: readonly Buffer[];
+  /** Where its time and failure are counted. */
+  statistics: CommandStatistics | undefined = undefined;
   isSettled = false;
   reply: Reply = null;
 
@@ -85,6 +88,8 @@ export class Connection {
   #hasEnded = false;
   /** Why the held command waits; set by whoever has it wait. */
   holdReason: HoldReason = 'order';
+  /** Checks of the owner for idle clients that have passed since anything arrived. */
+  idleChecks = 0;
   /** In the owner's list of connections to be flushed. */
   isDirty = false;
 
@@ -116,6 +121,11 @@ export class Connection {
   /** Reads under way in entries: their answers come all at once, whether there is room or not. */
   get loggedReadCount(): number {
     return this.#loggedReads;
+  }
+
+  /** A command of it is under way or held. */
+  get isWaiting(): boolean {
+    return this.hasPending || this.#held !== undefined;
   }
 
   get pendingCount(): number {
@@ -220,6 +230,7 @@ export class Connection {
 
   #onData(chunk: Buffer): void {
     this.#owner.onBytesIn(chunk.length);
+    this.idleChecks = 0;
     if (this.session.isClosing) return;
     this.parser.feed(chunk);
     this.#process();

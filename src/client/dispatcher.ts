@@ -52,6 +52,9 @@ export class Dispatcher {
   readonly #context: ServerContext;
   readonly #statistics: Statistics;
   readonly #nowMs: () => number;
+  readonly #nowMicroseconds: () => number;
+  /** The command at the gate; undefined: nobody knows it. */
+  #commandName: string | undefined;
 
   constructor(options: {
     readonly log: CommandLog;
@@ -60,6 +63,8 @@ export class Dispatcher {
     readonly context: ServerContext;
     readonly statistics: Statistics;
     readonly nowMs: () => number;
+    /** A monotonic clock. */
+    readonly nowMicroseconds: () => number;
   }) {
     this.#log = options.log;
     this.#topology = options.topology;
@@ -67,6 +72,7 @@ export class Dispatcher {
     this.#context = options.context;
     this.#statistics = options.statistics;
     this.#nowMs = options.nowMs;
+    this.#nowMicroseconds = options.nowMicroseconds;
   }
 
   /** False when the command has to be given again later (see `Holds`). */
@@ -75,9 +81,11 @@ export class Dispatcher {
     const command = findCommand(name);
     if (command === undefined) {
       const serverCommand = findServerCommand(name);
+      this.#commandName = serverCommand?.name;
       if (serverCommand === undefined) return this.#refuse(connection, unknownCommand(args));
       return this.#runServerCommand(connection, serverCommand, args);
     }
+    this.#commandName = command.name;
     if (!arityFits(command, args.length)) {
       return this.#refuse(connection, wrongArity(command.name));
     }
@@ -99,9 +107,15 @@ export class Dispatcher {
       return false;
     }
     this.#count(connection, command.name);
+    const startedAt = this.#nowMicroseconds();
     const reply = command.run(this.#context, session, args);
+    const counts = this.#statistics.of(command.name);
+    counts.microseconds += this.#nowMicroseconds() - startedAt;
     connection.parser.authenticated = session.isAuthenticated;
-    if (isErrorReply(reply)) this.#statistics.errorReplies += 1;
+    if (isErrorReply(reply)) {
+      counts.failedCalls += 1;
+      this.#statistics.countError(reply.text);
+    }
     connection.reply(reply);
     return true;
   }
@@ -132,6 +146,7 @@ export class Dispatcher {
     } else {
       const { database } = connection.session;
       const pending = new PendingCommand(connection, true, database, route.slot, args);
+      pending.statistics = this.#statistics.of(command.name);
       connection.replyLater(pending);
       log.requestRead(pending);
     }
@@ -144,6 +159,7 @@ export class Dispatcher {
     const { database } = connection.session;
     const pending = new PendingCommand(connection, false, database, slot, noArguments);
     pending.isLoggedRead = !command.isWrite;
+    pending.statistics = this.#statistics.of(command.name);
     connection.replyLater(pending);
     const offset = this.#log.reserve(commandByteLength(args), pending);
     const kind = command.isWrite ? writeKind : readKind;
@@ -164,7 +180,8 @@ export class Dispatcher {
 
   #refuse(connection: Connection, reply: Reply): boolean {
     connection.session.commandCount += 1;
-    this.#statistics.errorReplies += 1;
+    if (this.#commandName !== undefined) this.#statistics.of(this.#commandName).rejectedCalls += 1;
+    if (isErrorReply(reply)) this.#statistics.countError(reply.text);
     connection.reply(reply);
     return true;
   }
@@ -175,6 +192,7 @@ export class Dispatcher {
     session.lastCommand = name;
     session.lastCommandAtMs = this.#nowMs();
     this.#statistics.commandsProcessed += 1;
+    this.#statistics.of(name).calls += 1;
   }
 }
 

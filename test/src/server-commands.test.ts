@@ -3,9 +3,13 @@
 import assert from 'node:assert/strict';
 import { encodeReply, type MapReply, type Reply } from '../../resp/index.js';
 import { findServerCommand, serverCommands } from '../../src/client/commands/index.js';
+import { infoText } from '../../src/client/commands/info.js';
 import type { ServerContext } from '../../src/client/commands/table.js';
 import { Session } from '../../src/client/session.js';
 import { Topology } from '../../src/cluster/topology.js';
+import { metricSections } from '../../src/metrics.js';
+import { fieldOf, optionRows, type ServerOptions } from '../../src/options.js';
+import { Settings } from '../../src/settings.js';
 import { Statistics } from '../../src/statistics.js';
 
 const ids = ['a', 'b', 'c'].map((letter) => letter.repeat(40));
@@ -17,22 +21,30 @@ const members = ids.map((replicaId, at) => ({
   busPort: 17001 + at * 100,
 }));
 
+const defaults = Object.fromEntries(
+  [...optionRows].map(([name, row]) => [fieldOf(name), row.default]),
+) as unknown as ServerOptions;
+
 /** The replica `b`, which follows `a`. */
-function context(): ServerContext {
+function context(statistics = new Statistics(0)): ServerContext {
   const topology = new Topology(1, members, ids[1]!);
   topology.onLeadership(ids[0], 3);
   return {
     topology,
-    statistics: new Statistics(0),
+    statistics,
     process: {
       version: '0.0.0',
       runId: 'f'.repeat(40),
       pid: 1,
       startedAtMs: 0,
       memoryBytes: () => 1024,
+      system: 'linux x64',
+      systemMemoryBytes: 4096,
+      usage: () => ({ userMicroseconds: 2_500_000, systemMicroseconds: 1, memoryPeakBytes: 2048 }),
     },
-    password: '',
-    maxclients: 10,
+    settings: new Settings(defaults),
+    clientPort: 7101,
+    committedIndex: () => 7,
     nowMs: () => 1_700_000_000_123,
     raft: () => ({
       role: 'follower',
@@ -134,6 +146,60 @@ describe('Server commands', () => {
     assert.equal(text('config get save'), '*2\r\n$4\r\nsave\r\n$0\r\n\r\n');
     assert.equal(text('config get appendo*'), '*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n');
     assert.equal(text('config get nothing-like-it'), '*0\r\n');
+  });
+
+  it('CONFIG SET, HELP and REWRITE answer as Redis or with a sentence', () => {
+    assert.equal(text('config set timeout 5'), '+OK\r\n');
+    assert.equal(text('config set timeout 5 maxclients'), '-ERR syntax error\r\n');
+    assert.equal(
+      text('config set timeout'),
+      "-ERR wrong number of arguments for 'config|set' command\r\n",
+    );
+    assert.match(text('config set foo bar'), /^-ERR Unknown option or number of arguments/);
+    assert.match(text('config help'), /^\*11\r\n\+CONFIG <subcommand>/);
+    assert.match(text('config rewrite'), /^-ERR CONFIG REWRITE is not supported: /);
+    assert.equal(encodeReply(run('config get timeout'), 3).toString().slice(0, 4), '%1\r\n');
+  });
+
+  it('CONFIG RESETSTAT clears what is counted', () => {
+    const statistics = new Statistics(0);
+    statistics.of('get').calls = 3;
+    statistics.countError('MOVED 1 a:1');
+    statistics.commandsProcessed = 3;
+    const before = infoText(context(statistics), ['stats', 'commandstats', 'errorstats']);
+    assert.match(before, /^cmdstat_get:calls=3,usec=0,/m);
+    assert.match(before, /^errorstat_MOVED:count=1\r$/m);
+    assert.match(before, /^total_error_replies:1\r$/m);
+    const args = ['config', 'resetstat'].map((word) => Buffer.from(word));
+    findServerCommand(args[0]!)!.run(context(statistics), session(), args);
+    const after = infoText(context(statistics), ['stats', 'commandstats', 'errorstats']);
+    assert.doesNotMatch(after, /cmdstat_|errorstat_/);
+    assert.match(after, /^total_error_replies:0\r$/m);
+    assert.match(after, /^total_commands_processed:0\r$/m);
+  });
+
+  it('INFO selects sections as Redis does', () => {
+    const titles = (line: string): string[] =>
+      [...(run(line) as { text: string }).text.matchAll(/^# (.*)\r$/gm)].map(([, title]) => title!);
+    const all = metricSections.map(({ title }) => title);
+    const short = all.filter((title) => title !== 'Commandstats');
+    assert.deepEqual(titles('info'), short);
+    assert.deepEqual(titles('info default'), short);
+    assert.deepEqual(titles('info all'), all);
+    assert.deepEqual(titles('info everything'), all);
+    assert.deepEqual(titles('info CLUSTER server nosuch'), ['Server', 'Cluster']);
+    assert.deepEqual(titles('info default commandstats'), all);
+    assert.equal((run('info nosuch') as { text: string }).text, '');
+  });
+
+  it('INFO has every metric of the table, each a line with a name and a value', () => {
+    const { text: all } = run('info everything') as { text: string };
+    for (const line of all.split('\r\n')) assert.match(line, /^$|^# \w+$|^\w+:/);
+    for (const metric of metricSections.flatMap(({ metrics }) => metrics)) {
+      if ('lines' in metric) continue;
+      assert(all.includes(`\r\n${metric.name}:`), metric.name);
+    }
+    assert.match(all, /^used_cpu_user:2\.500000\r$/m);
   });
 
   it('ROLE and INFO tell what this replica is', () => {

@@ -40,7 +40,7 @@ function quit(_context: ServerContext, session: Session): Reply {
 }
 
 function reset(context: ServerContext, session: Session): Reply {
-  session.reset(context.password === '');
+  session.reset(context.settings.values.requirepass === '');
   return simpleString('RESET');
 }
 
@@ -59,7 +59,7 @@ function select(_context: ServerContext, session: Session, args: readonly Buffer
 
 function auth(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
   if (args.length > 3) return errors.syntax;
-  if (args.length === 2 && context.password === '') {
+  if (args.length === 2 && context.settings.values.requirepass === '') {
     return errorReply(
       'ERR AUTH <password> called without any password configured for the default user. Are you ' +
         'sure your configuration is correct?',
@@ -80,7 +80,10 @@ function authenticate(
 ): Reply {
   if (!user.equals(defaultUser)) return wrongPassword;
   // Without a password the default user is let in with any, as Redis' `nopass` does.
-  if (context.password !== '' && !isSameSecret(password, Buffer.from(context.password))) {
+  if (
+    context.settings.values.requirepass !== '' &&
+    !isSameSecret(password, Buffer.from(context.settings.values.requirepass))
+  ) {
     return wrongPassword;
   }
   session.isAuthenticated = true;

@@ -5,6 +5,7 @@ import type { RaftStatus } from '../../../raft/index.js';
 import type { Reply } from '../../../resp/index.js';
 import type { AclCategory } from '../../../sqlite-sm/index.js';
 import type { Topology } from '../../cluster/topology.js';
+import type { Settings } from '../../settings.js';
 import type { Statistics } from '../../statistics.js';
 import type { Session } from '../session.js';
 
@@ -28,13 +29,25 @@ export interface ServerContext {
     readonly pid: number;
     readonly startedAtMs: number;
     readonly memoryBytes: () => number;
+    /** Operating system and processor, as INFO shows them. */
+    readonly system: string;
+    readonly systemMemoryBytes: number;
+    readonly usage: () => {
+      readonly userMicroseconds: number;
+      readonly systemMicroseconds: number;
+      readonly memoryPeakBytes: number;
+    };
   };
-  readonly password: string;
-  readonly maxclients: number;
+  /** What CONFIG shows and changes. `settings.values` are the options as they are now. */
+  readonly settings: Settings;
+  /** Where this replica listens for clients; what they are told may differ. */
+  readonly clientPort: number;
   readonly nowMs: () => number;
   readonly raft: () => RaftStatus & { readonly isServing: boolean };
   /** Keys and keys with an expiry of a database. */
   readonly keyspace: (database: number) => { readonly keys: number; readonly expires: number };
+  /** Of the last entry whose effects SQLite has committed. */
+  readonly committedIndex: () => number;
   readonly keysInSlot: (slot: number) => number;
   readonly clients: () => readonly ClientView[];
   /** All server commands, for COMMAND. */
