@@ -28,6 +28,11 @@ await yargs(hideBin(process.argv))
           array: true,
           demandOption: true,
           describe: 'host:port of a server (its base port), once per server',
+        })
+        .option('announce', {
+          type: 'string',
+          array: true,
+          describe: 'host:port that clients are told instead, once per server in the same order',
         }),
     (args) => runInit(args),
   )

@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { createStorage, nodeChance, nodeFiles, resolveRaftOptions } from '../raft/index.js';
 import { isLoopback } from './client/client-port.js';
 import type { ServerContext } from './client/commands/table.js';
+import { announcedMembers } from './cluster/announced.js';
 import { lockDirectory } from './directory-lock.js';
 import {
   DirectoryError,
@@ -142,20 +143,6 @@ function replicaConfig(
     bootId: bootId(),
     process: server,
   };
-}
-
-/** Behind NAT or in a container, clients reach this server elsewhere than it listens. */
-function announcedMembers(
-  members: readonly GroupMember[],
-  { group, replicaId }: HostedReplica,
-  { announceHost, announceBasePort }: ServerOptions,
-): readonly GroupMember[] {
-  return members.map((member) => {
-    if (member.replicaId !== replicaId) return member;
-    const host = announceHost === '' ? member.host : announceHost;
-    const clientPort = announceBasePort === 0 ? member.clientPort : announceBasePort + group;
-    return { ...member, host, clientPort };
-  });
 }
 
 function membersOf(identity: Identity, group: number): readonly GroupMember[] {
