@@ -358,7 +358,7 @@ function ownMember(config: ReplicaConfig): GroupMember {
 function checkSettings(bind: string): SettingCheck {
   return ({ requirepass }) =>
     requirepass === '' && !isLoopback(bind)
-      ? `a server that listens on ${bind} needs a password`
+      ? { option: 'requirepass', reason: `a server that listens on ${bind} needs a password` }
       : undefined;
 }
 

@@ -5,6 +5,7 @@ import { matchesGlob } from '../sqlite-sm/index.js';
 import { facts } from './facts.js';
 import {
   fieldOf,
+  type OptionName,
   type OptionValue,
   OptionValueError,
   optionRows,
@@ -12,8 +13,10 @@ import {
   type ServerOptions,
 } from './options.js';
 
-/** Refuses a change that this server must not have, in a sentence. */
-export type SettingCheck = (change: Readonly<Partial<ServerOptions>>) => string | undefined;
+/** Refuses a change that this server must not have: which option, and why. */
+export type SettingCheck = (
+  change: Readonly<Partial<ServerOptions>>,
+) => { readonly option: OptionName; readonly reason: string } | undefined;
 
 export class Settings {
   /** As they are now. Read it again for each use: CONFIG SET changes it. */
@@ -93,7 +96,7 @@ export class Settings {
       }
     }
     const refusal = this.#check(change);
-    if (refusal !== undefined) return failed(names[0]!, refusal);
+    if (refusal !== undefined) return failed(refusal.option, refusal.reason);
     Object.assign(this.values, change);
     this.#onChange(change);
     return undefined;

@@ -80,12 +80,13 @@ describe('Settings', () => {
 
   it('a change that this server must not have is refused', () => {
     const refusing = settings(({ requirepass }) =>
-      requirepass === '' ? 'needs a password' : undefined,
+      requirepass === '' ? { option: 'requirepass', reason: 'needs a password' } : undefined,
     );
     assert.equal(
-      refusing.set(['requirepass', ''])?.text,
+      refusing.set(['timeout', '5', 'requirepass', ''])?.text,
       "ERR CONFIG SET failed (possibly related to argument 'requirepass') - needs a password",
     );
+    assert.equal(refusing.values.timeout, 0);
     assert.equal(refusing.set(['requirepass', 'secret']), undefined);
   });
 });
