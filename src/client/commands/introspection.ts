@@ -11,22 +11,22 @@ import {
   type KeySpec,
 } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
-import { runSubcommand } from './connection.js';
+import { checkSubcommand, runSubcommand } from './connection.js';
 import { lowerCase, type ServerCommand, type ServerContext, type Subcommand } from './table.js';
 
 /** Clients insist on exactly 10 elements and on status strings for flags and categories. */
 function commandInfo(command: Command | ServerCommand): Reply {
-  const isData = 'keySpecs' in command;
+  const keys = 'keySpecs' in command ? command : command.keys;
   return [
     command.name,
     command.arity,
     setReply(command.flags.map(simpleString)),
-    isData ? command.firstKey : 0,
-    isData ? command.lastKey : 0,
-    isData ? command.keyStep : 0,
+    keys?.firstKey ?? 0,
+    keys?.lastKey ?? 0,
+    keys?.keyStep ?? 0,
     setReply(command.categories.map(simpleString)),
     command.tips,
-    isData ? command.keySpecs.map(keySpecReply) : [],
+    keys?.keySpecs.map(keySpecReply) ?? [],
     [],
   ];
 }
@@ -139,5 +139,7 @@ export const introspectionCommands = [
     complexity: 'O(N) where N is the total number of commands.',
     isBarrier: false,
     run: command,
+    check: (args) =>
+      args.length === 1 ? undefined : checkSubcommand('command', commandSubcommands, args),
   },
 ] as const satisfies readonly ServerCommand[];

@@ -3,7 +3,7 @@
 import { mapReply, type Reply, verbatim } from '../../../resp/index.js';
 import { databaseCount, matchesGlob } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
-import { runSubcommand } from './connection.js';
+import { checkSubcommand, runSubcommand } from './connection.js';
 import { infoText } from './info.js';
 import { lowerCase, type ServerCommand, type ServerContext, type Subcommand } from './table.js';
 
@@ -83,6 +83,7 @@ export const adminCommands = [
     complexity: 'Depends on subcommand.',
     isBarrier: false,
     run: config,
+    check: (args) => checkSubcommand('config', configSubcommands, args),
   },
   {
     name: 'info',
