@@ -385,8 +385,10 @@ function databaseAfter(args: readonly Buffer[], selected: number): number {
   return typeof chosen === 'number' ? chosen : selected;
 }
 
+/** Redis leaves the general code out, and no other. */
 function abortBecauseOf(refusal: ErrorReply): Reply {
-  return errorReply(`EXECABORT Transaction discarded because of: ${refusal.text}`);
+  const reason = refusal.text.replace(/^ERR /, '');
+  return errorReply(`EXECABORT Transaction discarded because of: ${reason}`);
 }
 
 const notAuthenticated = errorReply('NOAUTH Authentication required.');
