@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import {
+  type CommandKind,
   decodeRecord,
   FatalMachineError,
   setCommandDatabase,
@@ -46,7 +47,7 @@ describe('The transaction codec', () => {
     const random = new SeededRandom(2);
     for (let round = 0; round < 100; round++) {
       const commands = Array.from({ length: random.below(5) }, () => ({
-        kind: random.below(2) === 0 ? readKind : writeKind,
+        kind: (random.below(2) === 0 ? readKind : writeKind) as CommandKind,
         db: random.below(16),
         args: Array.from({ length: 1 + random.below(4) }, () => 'x'.repeat(random.below(20))),
       }));
