@@ -167,10 +167,7 @@ export function encodeTransaction(
  * Reads the record at `offset`, a command or a transaction. Throws `FatalMachineError`
  * (`corruptEntry`) when the bytes are not exactly one well-formed record.
  */
-export function decodeRecord(
-  payload: Buffer,
-  offset: number,
-): DecodedCommand | DecodedTransaction {
+export function decodeRecord(payload: Buffer, offset: number): DecodedCommand | DecodedTransaction {
   return payload[offset + 4] === transactionKind
     ? decodeTransaction(payload, offset)
     : decodeCommand(payload, offset);

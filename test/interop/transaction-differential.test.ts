@@ -129,6 +129,22 @@ describe('Redis and Holt, transactions', () => {
     }
   });
 
+  it('tell the same of the commands', async () => {
+    const pair = await openPair();
+    for (const name of ['multi', 'exec', 'discard', 'watch', 'unwatch']) {
+      const infos = await Promise.all(
+        [pair.ours, pair.theirs].map((side) => side.call('COMMAND', 'INFO', name)),
+      );
+      const [ours, theirs] = infos.map((info) => {
+        const [[, arity, flags, ...rest]] = info as [[string, number, string[], ...unknown[]]];
+        return [arity, flags.toSorted(), ...rest];
+      });
+      assert.deepEqual(ours, theirs, name);
+    }
+    pair.ours.close();
+    pair.theirs.close();
+  });
+
   it('change the protocol at a HELLO inside of EXEC, for what follows it', async () => {
     const script = ['MULTI', 'GET {t}n', 'HELLO 3', 'GET {t}n', 'EXEC', 'GET {t}n'];
     const bytes = Buffer.concat(script.map((line) => encodeRequest(line.split(' '))));
