@@ -20,8 +20,8 @@ export class PendingCommand {
   readonly connection: Connection;
   /** A read, answered from the state; else it travels in an entry. */
   readonly isRead: boolean;
-  /** A read that travels in an entry, behind a write of its connection. */
-  isLoggedRead = false;
+  /** Reads in it that travel in an entry: behind a write of its connection, or in a transaction. */
+  loggedReads = 0;
   readonly database: number;
   /** Of its keys, in case it has to be sent elsewhere. */
   readonly slot: number;
@@ -162,7 +162,7 @@ export class Connection {
   replyLater(pending: PendingCommand): void {
     this.#queue.push(pending);
     if (pending.isRead) this.#pendingReads += 1;
-    if (pending.isLoggedRead) this.#loggedReads += 1;
+    this.#loggedReads += pending.loggedReads;
     if (pending.transaction !== undefined) this.#openTransactions += 1;
   }
 
@@ -181,7 +181,7 @@ export class Connection {
     pending.isSettled = true;
     pending.reply = reply;
     if (pending.isRead) this.#pendingReads -= 1;
-    if (pending.isLoggedRead) this.#loggedReads -= 1;
+    this.#loggedReads -= pending.loggedReads;
     if (pending.watched !== undefined && reply !== okReply) {
       this.session.watched.remove(pending.watched);
     }

@@ -185,7 +185,7 @@ export class Dispatcher {
   #append(connection: Connection, command: Command, slot: number, args: Buffer[]): void {
     const { database } = connection.session;
     const pending = new PendingCommand(connection, false, database, slot, noArguments);
-    pending.isLoggedRead = !command.isWrite;
+    if (!command.isWrite) pending.loggedReads = 1;
     connection.replyLater(pending);
     const offset = this.#log.reserve(commandByteLength(args), pending);
     const kind = command.isWrite ? writeKind : readKind;
@@ -203,9 +203,8 @@ export class Dispatcher {
     if (command.flags.includes('no_multi')) return this.#refuse(connection, notInMulti);
     const refusal = command.check?.(args);
     if (refusal !== undefined) return this.#refuse(connection, refusal);
-    if (!this.#hasRoom(connection, commandByteLength(args))) {
-      return this.#refuse(connection, transactionTooLong);
-    }
+    const overflow = this.#overflow(connection, transaction, args);
+    if (overflow !== undefined) return this.#refuse(connection, overflow);
     transaction.queueServer(args);
     return this.#answerQueued(connection);
   }
@@ -217,12 +216,21 @@ export class Dispatcher {
     keys: readonly Buffer[],
     args: readonly Buffer[],
   ): boolean {
-    if (!this.#hasRoom(connection, commandByteLength(args))) {
-      return this.#refuse(connection, transactionTooLong);
-    }
+    const overflow = this.#overflow(connection, transaction, args);
+    if (overflow !== undefined) return this.#refuse(connection, overflow);
     const slot = keys.length > 0 ? keySlot(keys[0]!) : undefined;
     transaction.queueData(command, slot, args);
     return this.#answerQueued(connection);
+  }
+
+  /** What is said of a command for which the transaction has no room. */
+  #overflow(
+    connection: Connection,
+    transaction: Transaction,
+    args: readonly Buffer[],
+  ): Reply | undefined {
+    if (transaction.count >= limits.transactionCommandsMax) return tooManyQueued;
+    return this.#hasRoom(connection, commandByteLength(args)) ? undefined : transactionTooLong;
   }
 
   #hasRoom({ session }: Connection, byteLength: number): boolean {
@@ -294,10 +302,14 @@ export class Dispatcher {
     if (route.kind === 'moved') return this.#refuseExec(connection, movedReply(route));
     if (route.kind === 'noLeader') return this.#hold(connection, 'election');
     if (log.pendingBytes > limits.pendingBytesMax) return this.#hold(connection, 'overload');
-    if (connection.loggedReadCount >= limits.loggedReadsMax) return this.#hold(connection, 'order');
+    // Many small ones may follow each other; one that reads more than that goes alone.
+    const reads = connection.loggedReadCount + transaction.readCount;
+    if (connection.loggedReadCount > 0 && reads > limits.loggedReadsMax) {
+      return this.#hold(connection, 'order');
+    }
 
     const pending = new PendingCommand(connection, false, session.database, slot, noArguments);
-    pending.isLoggedRead = transaction.hasReads;
+    pending.loggedReads = transaction.readCount;
     if (transaction.hasServerCommands) pending.transaction = transaction;
     connection.replyLater(pending);
     transaction.assignDatabases(session.database, databaseAfter);
@@ -373,6 +385,10 @@ const abortReply = errorReply('EXECABORT Transaction discarded because of previo
 const transactionTooLong = errorReply(
   `ERR transaction is longer than the limit of ${limits.transactionBytesMax} bytes ` +
     '(transaction-bytes-max)',
+);
+const tooManyQueued = errorReply(
+  `ERR more commands are queued than the limit of ${limits.transactionCommandsMax} ` +
+    '(transaction-commands-max)',
 );
 const tooManyWatched = errorReply(
   `ERR more keys are watched than the limit of ${limits.watchedKeysMax} (watched-keys-max)`,

@@ -47,8 +47,8 @@ export class Transaction {
   isFlawed = false;
   /** Its keys are of several slots: EXEC will refuse all. */
   isCrossSlot = false;
-  /** Reads are among the data commands: their answers may be large. */
-  hasReads = false;
+  /** Data commands that only read: their answers may be large. */
+  readCount = 0;
   #slot: number | undefined;
   /** In the order they came; a number is the offset of a record. */
   readonly #items: (number | ServerCall)[] = [];
@@ -90,7 +90,7 @@ export class Transaction {
       this.#slot ??= slot;
       if (slot !== this.#slot) this.isCrossSlot = true;
     }
-    if (!command.isWrite) this.hasReads = true;
+    if (!command.isWrite) this.readCount += 1;
     const start = this.#recordsEnd;
     this.#grow(commandByteLength(args));
     const kind = command.isWrite ? writeKind : readKind;

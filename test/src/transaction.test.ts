@@ -438,13 +438,32 @@ describe('A transaction at the gate', () => {
     assert.equal(gate.taken.length, 0);
   });
 
-  it('of commands without bytes is limited, too', () => {
+  it('is limited in commands', () => {
     client.send('MULTI');
-    const many = Array.from({ length: 1000 }, () => 'PING');
-    client.send(...many);
-    const { byteLength, count } = client.connection.session.transaction!;
-    assert.equal(count, 1000);
-    assert(byteLength >= 64 * 1000);
+    const commands = Buffer.alloc(14 * limits.transactionCommandsMax, encodeRequest(['PING']));
+    client.socket.emit('data', commands);
+    assert.equal(client.connection.session.transaction!.count, limits.transactionCommandsMax);
+    client.take();
+    assert.match(client.send('SET a 1'), /^-ERR more commands are queued than the limit of 20000 /);
+    assert.match(client.send('PING'), /^-ERR more commands are queued/);
+    assert.match(client.send('EXEC'), /^-EXECABORT /);
+  });
+
+  it('that reads much goes alone, and small ones follow each other', () => {
+    const small = ['MULTI', 'GET a', 'EXEC'];
+    const large = [
+      'MULTI',
+      ...Array.from({ length: limits.loggedReadsMax }, () => 'GET a'),
+      'EXEC',
+    ];
+    client.send(...small, ...small, ...large, ...small);
+    assert.equal(gate.taken.length, 2);
+    gate.commit();
+    assert.equal(gate.taken.length, 1);
+    gate.commit();
+    assert.equal(gate.taken.length, 1);
+    gate.commit();
+    assert.equal(client.connection.loggedReadCount, 0);
   });
 
   it('needs the password, and says so at EXEC', () => {
