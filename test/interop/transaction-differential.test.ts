@@ -141,6 +141,7 @@ describe('Redis and Holt, transactions', () => {
       });
       assert.deepEqual(ours, theirs, name);
     }
+    await ask(pair, ['COMMAND', 'GETKEYS', 'WATCH', 'a', 'b'], 'the keys of WATCH');
     pair.ours.close();
     pair.theirs.close();
   });
