@@ -4,10 +4,17 @@ export {
   type CommandKind,
   commandByteLength,
   type DecodedCommand,
+  type DecodedTransaction,
   databaseCount,
   decodeCommand,
+  decodeRecord,
   encodeCommand,
+  encodeTransaction,
   readKind,
+  setCommandDatabase,
+  transactionByteLength,
+  type WatchedVersion,
+  watchedByteLength,
   writeKind,
 } from './command-codec.js';
 export { commandTable, dataCommands, findCommand } from './commands/index.js';
@@ -34,4 +41,5 @@ export {
   SqliteStateMachine,
   transactionBytesMax,
   transactionMillisecondsMax,
+  transactionReplyBytesMax,
 } from './state-machine.js';

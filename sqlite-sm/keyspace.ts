@@ -169,6 +169,15 @@ export class Keyspace {
   }
 
   /**
+   * A number that changes with every change of the key, and is never used again; 0 when there is no
+   * such key. What WATCH remembers.
+   */
+  readVersion(name: Buffer): number {
+    const row = this.#statements.version.get(this.db, keySlot(name), name);
+    return row === undefined || this.isDue(row[0]) ? 0 : row[1];
+  }
+
+  /**
    * Rows of all databases in order of id, from the first above `afterId`: SCAN's view. The caller
    * filters, with `isDue` for expired ones.
    */
@@ -325,6 +334,7 @@ interface Statements {
   readonly row: RowStatement<KeyRow>;
   readonly length: RowStatement<KeyLength>;
   readonly string: RowStatement<readonly [expiresMs: number | null, value: Buffer | null]>;
+  readonly version: RowStatement<readonly [expiresMs: number | null, version: number]>;
   readonly value: RowStatement<Buffer>;
   readonly exactExpiry: RowStatement<readonly [bigint]>;
   readonly scan: RowStatement<ScanRow>;
@@ -344,6 +354,7 @@ function prepareStatements(database: Database): Statements {
     row: database.prepareRow(`SELECT ${head}, value ${byName}`),
     string: database.prepareRow(`SELECT expires_ms, value ${byName}`),
     length: database.prepareRow(`SELECT ${head}, length(value) ${byName}`),
+    version: database.prepareRow(`SELECT expires_ms, version ${byName}`),
     value: database.prepareColumn('SELECT value FROM keys WHERE id = ?'),
     exactExpiry: database.prepareExactRow('SELECT expires_ms FROM keys WHERE id = ?'),
     scan: database.prepareRow(

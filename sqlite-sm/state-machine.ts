@@ -22,12 +22,22 @@
 //   rolled back to the last commit and the entries since are applied again, each command in a
 //   savepoint: the one that throws is undone alone and answers `-ERR`.
 //
+// A transaction is one record of an entry: its commands run one after another with nothing between,
+// or none runs when a key that its client watched has another version now. A command in it that
+// fails leaves the others alone, as in Redis; one that throws is undone alone, like any other.
+//
 // It knows nothing of Raft: that indexes come in order and are committed is its caller's promise.
 
 import assert from 'node:assert/strict';
 import type { Buffer } from 'node:buffer';
-import { errorReply, type Reply, wrongArity } from '../resp/index.js';
-import { type DecodedCommand, decodeCommand, readKind } from './command-codec.js';
+import { errorReply, nullArrayReply, type Reply, wrongArity } from '../resp/index.js';
+import {
+  type DecodedCommand,
+  type DecodedTransaction,
+  decodeRecord,
+  readKind,
+  transactionKind,
+} from './command-codec.js';
 import { commandTable, dataCommands } from './commands/index.js';
 import { arityFits, type Command, CommandTable, type DataCommand } from './commands/table.js';
 import { Database, sqliteErrorCode, type WriteStatement } from './database.js';
@@ -42,6 +52,12 @@ import { createSchema, readMeta } from './schema.js';
 export const transactionMillisecondsMax = 25;
 /** Payload after which they wait no longer. With 4 KiB values, about what one checkpoint moves. */
 export const transactionBytesMax = 4 * 1024 * 1024;
+
+/**
+ * Bytes of the replies of one transaction. Beyond it only its writes go on, and are answered with an
+ * error: a transaction of a megabyte may ask for a terabyte.
+ */
+export const transactionReplyBytesMax = 256 * 1024 * 1024;
 
 const cacheBytesDefault = 64 * 1024 * 1024;
 
@@ -76,6 +92,8 @@ export interface MachineOptions {
   readonly timers: MachineTimers;
   /** SQLite's page cache in bytes. Default 64 MiB. */
   readonly cacheBytes?: number;
+  /** Default `transactionReplyBytesMax`. No result depends on it, only what a client is told. */
+  readonly transactionReplyBytesMax?: number;
   /** Commands besides the built-in ones. The same on every replica, as all commands must be. */
   readonly commands?: readonly DataCommand[];
   /**
@@ -268,6 +286,25 @@ export class SqliteStateMachine {
     }
   }
 
+  /**
+   * The versions of keys, for `WatchedVersion`. `nowMs` and `needsTick` as with `read`. Two equal
+   * versions of a key mean that nothing changed it between, save that 0 is every absence.
+   */
+  readVersions(
+    db: number,
+    names: readonly Buffer[],
+    nowMs: number,
+  ): readonly number[] | typeof needsTick {
+    this.#assertOpen();
+    this.#keyspace.enter(db, this.#lastStamp, Math.max(nowMs, this.#lastStamp));
+    try {
+      const versions = names.map((name) => this.#keyspace.readVersion(name));
+      return this.#keyspace.needsTick ? needsTick : versions;
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
   /** Commits the open transaction, if there is one. */
   flush(): void {
     this.#assertOpen();
@@ -334,17 +371,50 @@ export class SqliteStateMachine {
     let offset = 0;
     this.#position = 0;
     while (offset < payload.length) {
-      const decoded = decodeCommand(payload, offset);
-      offset = decoded.end;
-      if (decoded.kind !== readKind || sink !== undefined) {
-        const reply = this.#execute(decoded, stamp);
-        if (sink !== undefined) this.#answer(sink, reply);
+      const record = decodeRecord(payload, offset);
+      offset = record.end;
+      const isSilent = sink === undefined;
+      if (record.kind === transactionKind) {
+        const reply = this.#transact(record, stamp, isSilent, this.#execute);
+        if (!isSilent) this.#answer(sink, reply);
+      } else if (record.kind !== readKind || !isSilent) {
+        const reply = this.#execute(record, stamp);
+        if (!isSilent) this.#answer(sink, reply);
       }
       this.#position++;
     }
   }
 
-  #execute(decoded: DecodedCommand, stamp: number): Reply {
+  /** `execute` runs one command. Reads that nobody waits for are left out, their replies too. */
+  #transact(
+    transaction: DecodedTransaction,
+    stamp: number,
+    isSilent: boolean,
+    execute: (command: DecodedCommand, stamp: number) => Reply,
+  ): Reply {
+    for (const watched of transaction.watched) {
+      if (!this.#isUnchanged(watched, stamp)) return nullArrayReply;
+    }
+    const replies: Reply[] = [];
+    let bytesLeft = this.#options.transactionReplyBytesMax ?? transactionReplyBytesMax;
+    for (const command of transaction.commands) {
+      if (command.kind === readKind && (isSilent || bytesLeft <= 0)) {
+        replies.push(replyTooLong);
+        continue;
+      }
+      const reply = execute(command, stamp);
+      bytesLeft -= replyBytes(reply);
+      replies.push(bytesLeft > 0 ? reply : replyTooLong);
+    }
+    return replies;
+  }
+
+  #isUnchanged(watched: DecodedTransaction['watched'][number], stamp: number): boolean {
+    this.#keyspace.enter(watched.db, stamp, stamp);
+    return this.#keyspace.readVersion(watched.name) === watched.version;
+  }
+
+  readonly #execute = (decoded: DecodedCommand, stamp: number): Reply => {
     const { args } = decoded;
     const command = this.#find(args[0]);
     if (!arityFits(command, args.length)) return wrongArity(command.name);
@@ -352,7 +422,7 @@ export class SqliteStateMachine {
     if (decoded.kind === readKind && command.isWrite) return disguisedWrite;
     this.#keyspace.enter(decoded.db, stamp, stamp);
     return command.run(this.#keyspace, args);
-  }
+  };
 
   #find(name: Buffer | undefined): Command {
     assert(name !== undefined, 'A command has a name');
@@ -435,13 +505,21 @@ export class SqliteStateMachine {
     let offset = 0;
     let failures = 0;
     for (this.#position = 0; offset < payload.length; this.#position++) {
-      const decoded = decodeCommand(payload, offset);
-      offset = decoded.end;
+      const record = decodeRecord(payload, offset);
+      offset = record.end;
       const isSilent = sink === undefined || this.#position < answered;
-      if (decoded.kind === readKind && isSilent) continue;
-      const reply = this.#executeGuarded(decoded, stamp);
-      if (reply === undefined) failures++;
-      if (!isSilent) this.#answer(sink, reply ?? internalError(this.#find(decoded.args[0])));
+      if (record.kind === readKind && isSilent) continue;
+      const execute = (command: DecodedCommand): Reply => {
+        const reply = this.#executeGuarded(command, stamp);
+        if (reply !== undefined) return reply;
+        failures++;
+        return internalError(this.#find(command.args[0]));
+      };
+      const reply =
+        record.kind === transactionKind
+          ? this.#transact(record, stamp, isSilent, execute)
+          : execute(record);
+      if (!isSilent) this.#answer(sink, reply);
     }
     return failures;
   }
@@ -505,6 +583,20 @@ export class SqliteStateMachine {
 }
 
 const disguisedWrite = errorReply('ERR internal error: a write was logged as a read');
+
+const replyTooLong = errorReply(
+  'ERR the replies of the transaction are too long: the command took effect if it is a write',
+);
+
+/** Of bulk strings, which are what makes a reply long. */
+function replyBytes(reply: Reply): number {
+  if (typeof reply === 'string') return reply.length;
+  if (reply instanceof Uint8Array) return reply.length;
+  if (!Array.isArray(reply)) return 0;
+  let sum = 0;
+  for (const element of reply as readonly Reply[]) sum += replyBytes(element);
+  return sum;
+}
 
 function internalError(command: Command): Reply {
   return errorReply(`ERR internal error in '${command.name}' command`);

@@ -304,6 +304,12 @@ function parseMemory(text: string): number {
 export const limits = Object.freeze({
   /** A key. Bytes. */
   keyBytesMax: 64 * 1024,
+  /** A transaction with the keys that are watched for it: one entry must hold it. Bytes. */
+  transactionBytesMax: 64 * MiB,
+  /** Commands of a transaction: they run in one go, in some tenths of a second. */
+  transactionCommandsMax: 20_000,
+  /** Keys that a client watches: their versions are read, and compared again, in one go. */
+  watchedKeysMax: 10_000,
   /** Commands taken and not applied yet; beyond it sockets pause. Bytes. */
   pendingBytesMax: 64 * MiB,
   /** Replies that a client does not read: its commands wait. Bytes. */

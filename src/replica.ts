@@ -22,7 +22,7 @@ import {
   type RaftStatus,
   type ReplicaIdentity,
 } from '../raft/index.js';
-import { isErrorReply, type Reply } from '../resp/index.js';
+import { isErrorReply, okReply, type Reply } from '../resp/index.js';
 import { FatalMachineError, needsTick, SqliteStateMachine } from '../sqlite-sm/index.js';
 import { ClientPort, isLoopback } from './client/client-port.js';
 import { serverCommands } from './client/commands/index.js';
@@ -35,6 +35,7 @@ import {
   movedReply,
   uncertainReply,
 } from './client/dispatcher.js';
+import type { WatchedKey } from './client/watched-keys.js';
 import { Topology } from './cluster/topology.js';
 import { machineFiles } from './files.js';
 import type { GroupMember } from './identity.js';
@@ -253,7 +254,10 @@ export class Replica {
     // A leadership that ended meanwhile: its clock is no longer ours to ask.
     if (!this.#node.isServing) return this.#strand([pending]);
     const startedAt = nowMicroseconds();
-    const reply = this.#machine.read(pending.database, pending.args, this.#node.nowMs());
+    const reply =
+      pending.watched === undefined
+        ? this.#machine.read(pending.database, pending.args, this.#node.nowMs())
+        : this.#readWatched(pending.database, pending.watched);
     if (pending.statistics !== undefined) {
       pending.statistics.microseconds += nowMicroseconds() - startedAt;
     }
@@ -265,6 +269,14 @@ export class Replica {
     }
     this.#statistics.keyspaceReads += 1;
     this.#settle(pending, reply);
+  }
+
+  #readWatched(database: number, watched: readonly WatchedKey[]): Reply | typeof needsTick {
+    const names = watched.map(({ name }) => name);
+    const versions = this.#machine.readVersions(database, names, this.#node.nowMs());
+    if (versions === needsTick) return needsTick;
+    for (const [at, key] of watched.entries()) key.version = versions[at]!;
+    return okReply;
   }
 
   // ---------------------------------------------------------------------------- leadership

@@ -92,7 +92,10 @@ export function arityFits(command: DataCommand, argumentCount: number): boolean 
 }
 
 /** The keys among the arguments, as views. The number of arguments must fit the arity. */
-export function commandKeys(command: Command, args: readonly Buffer[]): Buffer[] {
+export function commandKeys(
+  command: Pick<Command, 'firstKey' | 'lastKey' | 'keyStep'>,
+  args: readonly Buffer[],
+): Buffer[] {
   const keys: Buffer[] = [];
   if (command.firstKey === 0) return keys;
   const last = command.lastKey < 0 ? args.length + command.lastKey : command.lastKey;

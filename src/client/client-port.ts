@@ -135,6 +135,7 @@ export class ClientPort implements Holds {
     this.#nextId += 1;
     const connection = new Connection(socket, session, {
       dispatch: (from, args) => this.#dispatcher!.dispatch(from, args),
+      runQueued: (from, args) => this.#dispatcher!.runQueued(from, args),
       runReads: this.#options.runReads,
       onClosed: (closed) => {
         this.#connections.delete(closed);

@@ -9,18 +9,20 @@
 // a client that never reads its replies gets no more commands done, and in the end is closed.
 
 import type { Socket } from 'node:net';
-import { errorReply, type Reply, ReplyBuffer, RequestParser } from '../../resp/index.js';
+import { errorReply, okReply, type Reply, ReplyBuffer, RequestParser } from '../../resp/index.js';
 import { limits } from '../options.js';
 import type { CommandStatistics } from '../statistics.js';
 import type { Session } from './session.js';
+import type { Transaction } from './transaction.js';
+import type { WatchedKey } from './watched-keys.js';
 
 /** A command whose reply is not known yet. Created per command: kept small. */
 export class PendingCommand {
   readonly connection: Connection;
   /** A read, answered from the state; else it travels in an entry. */
   readonly isRead: boolean;
-  /** A read that travels in an entry, behind a write of its connection. */
-  isLoggedRead = false;
+  /** Reads in it that travel in an entry: behind a write of its connection, or in a transaction. */
+  loggedReads = 0;
   readonly database: number;
   /** Of its keys, in case it has to be sent elsewhere. */
   readonly slot: number;
@@ -28,6 +30,10 @@ export class PendingCommand {
   readonly args: readonly Buffer[];
   /** Where its time and failure are counted. */
   statistics: CommandStatistics | undefined = undefined;
+  /** Of WATCH: the keys whose versions are to be read. */
+  watched: readonly WatchedKey[] | undefined;
+  /** Of EXEC: with server commands that run when it is answered. */
+  transaction: Transaction | undefined;
   isSettled = false;
   reply: Reply = null;
 
@@ -58,6 +64,8 @@ export type HoldReason =
 export interface ConnectionOwner {
   /** Runs the command or queues it; false when it must be held. */
   dispatch(connection: Connection, args: Buffer[]): boolean;
+  /** Runs a server command of a transaction. */
+  runQueued(connection: Connection, args: readonly Buffer[]): Reply;
   /** Parked reads, oldest first: there is room for answers again. */
   runReads(reads: readonly PendingCommand[]): void;
   onClosed(connection: Connection): void;
@@ -78,6 +86,7 @@ export class Connection {
   #head = 0;
   #pendingReads = 0;
   #loggedReads = 0;
+  #openTransactions = 0;
   /** Reads whose answers would only pile up, oldest first. */
   #parked: PendingCommand[] = [];
   #held: Buffer[] | undefined;
@@ -128,6 +137,11 @@ export class Connection {
     return this.hasPending || this.#held !== undefined;
   }
 
+  /** An EXEC under way whose server commands may change what commands behind it mean. */
+  get hasOpenTransaction(): boolean {
+    return this.#openTransactions > 0;
+  }
+
   get pendingCount(): number {
     return this.#queue.length - this.#head;
   }
@@ -158,7 +172,8 @@ export class Connection {
   replyLater(pending: PendingCommand): void {
     this.#queue.push(pending);
     if (pending.isRead) this.#pendingReads += 1;
-    if (pending.isLoggedRead) this.#loggedReads += 1;
+    this.#loggedReads += pending.loggedReads;
+    if (pending.transaction !== undefined) this.#openTransactions += 1;
   }
 
   /** False when the client has not taken the answers there are; the read is then to be parked. */
@@ -176,17 +191,35 @@ export class Connection {
     pending.isSettled = true;
     pending.reply = reply;
     if (pending.isRead) this.#pendingReads -= 1;
-    if (pending.isLoggedRead) this.#loggedReads -= 1;
+    this.#loggedReads -= pending.loggedReads;
+    if (pending.watched !== undefined && reply !== okReply) {
+      this.session.watched.remove(pending.watched);
+    }
     if (this.#isClosed) return;
     while (this.#head < this.#queue.length) {
       const next = this.#queue[this.#head]!;
       if (!next.isSettled) return this.#forgetAnswered();
-      this.#output.append(next.reply, this.session.protocol);
+      if (next.transaction === undefined) this.#output.append(next.reply, this.session.protocol);
+      else this.#appendTransaction(next.reply, next.transaction);
       this.#head += 1;
       if (this.outputBytes > limits.outputBytesMax) return this.destroy();
     }
     this.#queue.length = 0;
     this.#head = 0;
+  }
+
+  /** Its own HELLO changes how the replies behind it look. */
+  #appendTransaction(reply: Reply, transaction: Transaction): void {
+    this.#openTransactions -= 1;
+    if (!Array.isArray(reply)) {
+      this.#output.append(reply, this.session.protocol);
+      return;
+    }
+    this.#output.appendArrayHeader(transaction.count);
+    const run = (args: readonly Buffer[]): Reply => this.#owner.runQueued(this, args);
+    for (const each of transaction.replies(reply as readonly Reply[], run)) {
+      this.#output.append(each, this.session.protocol);
+    }
   }
 
   /** A connection that always has commands under way must not keep all it ever had. */
@@ -271,6 +304,8 @@ export class Connection {
   rejectHeld(reply: Reply): void {
     if (this.#held === undefined || this.#isClosed) return;
     this.#held = undefined;
+    // Of a transaction only EXEC waits, and it takes the transaction with it.
+    if (this.session.transaction !== undefined) this.session.endTransaction();
     this.reply(reply);
     this.resume();
   }

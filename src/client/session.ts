@@ -1,6 +1,8 @@
 // What a server remembers of one client besides its bytes.
 
 import type { ProtocolVersion } from '../../resp/index.js';
+import type { Transaction } from './transaction.js';
+import { WatchedKeys } from './watched-keys.js';
 
 export class Session {
   /** Never used again by another connection of this replica. */
@@ -19,6 +21,9 @@ export class Session {
   libraryVersion = '';
   /** READONLY was sent: reads are welcome on a follower. */
   isReadonly = false;
+  /** Between MULTI and EXEC or DISCARD. */
+  transaction: Transaction | undefined;
+  readonly watched = new WatchedKeys();
   /** QUIT, or a broken protocol: no more commands, close when the replies are out. */
   isClosing = false;
   lastCommand = '';
@@ -47,5 +52,12 @@ export class Session {
     this.database = 0;
     this.name = '';
     this.isReadonly = false;
+    this.endTransaction();
+  }
+
+  /** Whatever became of it: what was watched for it is forgotten, too. */
+  endTransaction(): void {
+    this.transaction = undefined;
+    this.watched.forget();
   }
 }

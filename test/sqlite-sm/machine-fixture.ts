@@ -15,6 +15,7 @@ import {
   type CommandKind,
   commandByteLength,
   encodeCommand,
+  encodeTransaction,
   type MachineEntry,
   type MachineFiles,
   type MachineOptions,
@@ -22,6 +23,8 @@ import {
   needsTick,
   readKind,
   SqliteStateMachine,
+  transactionByteLength,
+  type WatchedVersion,
   writeKind,
 } from '../../sqlite-sm/index.js';
 
@@ -124,6 +127,19 @@ export function encodeBatch(commands: readonly Argument[][], options: BatchOptio
   return payload;
 }
 
+/** One transaction: the commands of `records`, each as `encodeBatch` gives it. */
+export function encodeTransactionRecord(
+  records: readonly Buffer[],
+  watched: readonly WatchedVersion[] = [],
+): Buffer {
+  const commands = Buffer.concat(records);
+  // Filled with ones: every byte of it must be written, not left as it was.
+  const bytes = Buffer.alloc(transactionByteLength(watched, commands.length), 0xff);
+  const end = encodeTransaction(bytes, 0, watched, records.length, commands);
+  assert.equal(end, bytes.length);
+  return bytes;
+}
+
 /** A machine and a clock, driven by commands. */
 export class MachineHarness {
   machine: SqliteStateMachine;
@@ -204,6 +220,7 @@ export function show(reply: Reply): ShownReply {
   if (reply instanceof Uint8Array) return Buffer.from(reply).toString('latin1');
   if (Array.isArray(reply)) return reply.map(show);
   if (isErrorReply(reply)) return `-${reply.text}`;
+  if ('kind' in reply && reply.kind === 'nullArray') return '*-1';
   assert('kind' in reply && reply.kind === 'simple', 'A reply that no command gives yet');
   return `+${reply.text}`;
 }

@@ -8,9 +8,9 @@ import type { ServerContext } from '../../src/client/commands/table.js';
 import { Session } from '../../src/client/session.js';
 import { Topology } from '../../src/cluster/topology.js';
 import { metricSections } from '../../src/metrics.js';
-import { fieldOf, optionRows, type ServerOptions } from '../../src/options.js';
 import { Settings } from '../../src/settings.js';
 import { Statistics } from '../../src/statistics.js';
+import { defaultOptions } from './default-options.js';
 
 const ids = ['a', 'b', 'c'].map((letter) => letter.repeat(40));
 const members = ids.map((replicaId, at) => ({
@@ -20,10 +20,6 @@ const members = ids.map((replicaId, at) => ({
   clientPort: 7001 + at * 100,
   busPort: 17001 + at * 100,
 }));
-
-const defaults = Object.fromEntries(
-  [...optionRows].map(([name, row]) => [fieldOf(name), row.default]),
-) as unknown as ServerOptions;
 
 /** The replica `b`, which follows `a`. */
 function context(statistics = new Statistics(0)): ServerContext {
@@ -42,7 +38,7 @@ function context(statistics = new Statistics(0)): ServerContext {
       systemMemoryBytes: 4096,
       usage: () => ({ userMicroseconds: 2_500_000, systemMicroseconds: 1, memoryPeakBytes: 2048 }),
     },
-    settings: new Settings(defaults),
+    settings: new Settings(defaultOptions),
     clientPort: 7101,
     committedIndex: () => 7,
     nowMs: () => 1_700_000_000_123,

@@ -1,15 +1,12 @@
 // CONFIG GET and SET, with the texts of Redis 7.
 
 import assert from 'node:assert/strict';
-import { fieldOf, optionRows, type ServerOptions } from '../../src/options.js';
+import { optionRows } from '../../src/options.js';
 import { type SettingCheck, Settings } from '../../src/settings.js';
-
-const defaults = Object.fromEntries(
-  [...optionRows].map(([name, row]) => [fieldOf(name), row.default]),
-) as unknown as ServerOptions;
+import { defaultOptions } from './default-options.js';
 
 function settings(check?: SettingCheck): Settings {
-  return new Settings(defaults, check);
+  return new Settings(defaultOptions, check);
 }
 
 function got(patterns: readonly string[], from = settings()): Record<string, string> {
@@ -40,12 +37,12 @@ describe('Settings', () => {
 
   it('are changed all together, and every change is told', () => {
     const changes: unknown[] = [];
-    const changed = new Settings(defaults, undefined, (change) => changes.push(change));
+    const changed = new Settings(defaultOptions, undefined, (change) => changes.push(change));
     assert.equal(changed.set(['TIMEOUT', '5', 'slowlog-max-len', '7']), undefined);
     assert.deepEqual([changed.values.timeout, changed.values.slowlogMaxLen], [5, 7]);
     assert.deepEqual(got(['timeout'], changed), { timeout: '5' });
     assert.deepEqual(changes, [{ timeout: 5, slowlogMaxLen: 7 }]);
-    assert.equal(defaults.timeout, 0);
+    assert.equal(defaultOptions.timeout, 0);
   });
 
   it('are refused with the texts of Redis, and then none is changed', () => {
@@ -74,7 +71,7 @@ describe('Settings', () => {
     for (const [words, text] of cases) {
       const refusing = settings();
       assert.equal(refusing.set(words)?.text, text);
-      assert.deepEqual(refusing.values, defaults);
+      assert.deepEqual(refusing.values, defaultOptions);
     }
   });
 

@@ -7,7 +7,7 @@ import { errorReply, mapReply, okReply, type Reply, verbatim } from '../../../re
 import { keySlot, slotCount } from '../../../sqlite-sm/index.js';
 import { busPortOffset, type GroupMember } from '../../identity.js';
 import type { Session } from '../session.js';
-import { runSubcommand } from './connection.js';
+import { checkSubcommand, runSubcommand } from './connection.js';
 import type { ServerCommand, ServerContext, Subcommand } from './table.js';
 
 /** [first, last, [host, port, id, metadata], …], the master first. */
@@ -149,6 +149,7 @@ export const clusterCommands = [
     complexity: 'Depends on subcommand.',
     isBarrier: false,
     run: cluster,
+    check: (args) => checkSubcommand('cluster', clusterSubcommands, args),
   },
   {
     name: 'readonly',

@@ -2,6 +2,7 @@
 
 import { timingSafeEqual } from 'node:crypto';
 import {
+  type ErrorReply,
   errorReply,
   errors,
   isErrorReply,
@@ -45,14 +46,21 @@ function reset(context: ServerContext, session: Session): Reply {
 }
 
 function select(_context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
-  const text = args[1]!.toString('latin1');
+  const database = parseDatabase(args[1]!);
+  if (typeof database !== 'number') return database;
+  session.database = database;
+  return okReply;
+}
+
+/** The number of a database, or what SELECT answers to anything else. */
+export function parseDatabase(arg: Buffer): number | ErrorReply {
+  const text = arg.toString('latin1');
   if (!/^-?\d{1,9}$/.test(text)) return errors.notInteger;
   const database = Number(text);
   if (database < 0 || database >= databaseCount) {
     return errorReply('ERR DB index is out of range');
   }
-  session.database = database;
-  return okReply;
+  return database;
 }
 
 // ------------------------------------------------------------------------------ HELLO and AUTH
@@ -180,13 +188,18 @@ function clientLine(client: ClientView, nowMs: number): string {
   const idle = Math.floor((nowMs - session.lastCommandAtMs) / 1000);
   return (
     `id=${session.id} addr=${session.address} laddr=${session.localAddress} fd=${session.id} ` +
-    `name=${session.name} age=${age} idle=${idle} flags=${session.isReadonly ? 'r' : 'N'} ` +
-    `db=${session.database} sub=0 psub=0 ssub=0 multi=-1 qbuf=${client.inputBytes} ` +
-    `qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=${client.pendingCount} ` +
+    `name=${session.name} age=${age} idle=${idle} flags=${sessionFlags(session)} ` +
+    `db=${session.database} sub=0 psub=0 ssub=0 multi=${session.transaction?.count ?? -1} qbuf=${client.inputBytes} ` +
+    `qbuf-free=0 argv-mem=0 multi-mem=${session.transaction?.byteLength ?? 0} rbs=0 rbp=0 obl=0 oll=${client.pendingCount} ` +
     `omem=${client.outputBytes} tot-mem=${client.inputBytes + client.outputBytes} events=r ` +
     `cmd=${session.lastCommand || 'NULL'} user=default redir=-1 resp=${session.protocol} ` +
     `lib-name=${session.libraryName} lib-ver=${session.libraryVersion}`
   );
+}
+
+function sessionFlags(session: Session): string {
+  const flags = (session.transaction ? 'x' : '') + (session.isReadonly ? 'r' : '');
+  return flags || 'N';
 }
 
 function clientInfo(context: ServerContext, session: Session): Reply {
@@ -218,22 +231,34 @@ function client(context: ServerContext, session: Session, args: readonly Buffer[
   return runSubcommand('client', clientSubcommands, context, session, args);
 }
 
+type Subcommands = Record<string, { readonly arity: number; readonly run: Subcommand }>;
+
 /** Redis' texts for an unknown subcommand and for a wrong number of arguments. */
-export function runSubcommand(
+export function checkSubcommand(
   commandName: string,
-  subcommands: Record<string, { readonly arity: number; readonly run: Subcommand }>,
-  context: ServerContext,
-  session: Session,
+  subcommands: Subcommands,
   args: readonly Buffer[],
-): Reply {
+): ErrorReply | undefined {
   const name = lowerCase(args[1]!);
   const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
   if (subcommand === undefined) {
     const shown = args[1]!.toString('latin1', 0, 128);
     return errorReply(`ERR unknown subcommand '${shown}'. Try ${commandName.toUpperCase()} HELP.`);
   }
-  if (!arityAllows(subcommand.arity, args.length)) return wrongArity(`${commandName}|${name}`);
-  return subcommand.run(context, session, args);
+  return arityAllows(subcommand.arity, args.length)
+    ? undefined
+    : wrongArity(`${commandName}|${name}`);
+}
+
+export function runSubcommand(
+  commandName: string,
+  subcommands: Subcommands,
+  context: ServerContext,
+  session: Session,
+  args: readonly Buffer[],
+): Reply {
+  const refusal = checkSubcommand(commandName, subcommands, args);
+  return refusal ?? subcommands[lowerCase(args[1]!)]!.run(context, session, args);
 }
 
 // ------------------------------------------------------------------------------ the table
@@ -264,6 +289,7 @@ export const connectionCommands = [
     complexity: 'Depends on subcommand.',
     isBarrier: false,
     run: client,
+    check: (args) => checkSubcommand('client', clientSubcommands, args),
   },
   {
     name: 'echo',

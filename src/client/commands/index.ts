@@ -5,12 +5,14 @@ import { connectionCommands } from './connection.js';
 import { introspectionCommands } from './introspection.js';
 import { adminCommands } from './server.js';
 import { lowerCase, type ServerCommand } from './table.js';
+import { transactionCommands } from './transaction.js';
 
 export const serverCommands: readonly ServerCommand[] = [
   ...connectionCommands,
   ...clusterCommands,
   ...introspectionCommands,
   ...adminCommands,
+  ...transactionCommands,
 ];
 
 const byName = new Map(serverCommands.map((command) => [command.name, command]));

@@ -3,7 +3,6 @@
 
 import { errorReply, mapReply, type Reply, setReply, simpleString } from '../../../resp/index.js';
 import {
-  arityFits,
   type Command,
   commandKeys,
   dataCommands,
@@ -11,22 +10,28 @@ import {
   type KeySpec,
 } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
-import { runSubcommand } from './connection.js';
-import { lowerCase, type ServerCommand, type ServerContext, type Subcommand } from './table.js';
+import { checkSubcommand, runSubcommand } from './connection.js';
+import {
+  arityAllows,
+  lowerCase,
+  type ServerCommand,
+  type ServerContext,
+  type Subcommand,
+} from './table.js';
 
 /** Clients insist on exactly 10 elements and on status strings for flags and categories. */
 function commandInfo(command: Command | ServerCommand): Reply {
-  const isData = 'keySpecs' in command;
+  const keys = 'keySpecs' in command ? command : command.keys;
   return [
     command.name,
     command.arity,
     setReply(command.flags.map(simpleString)),
-    isData ? command.firstKey : 0,
-    isData ? command.lastKey : 0,
-    isData ? command.keyStep : 0,
+    keys?.firstKey ?? 0,
+    keys?.lastKey ?? 0,
+    keys?.keyStep ?? 0,
     setReply(command.categories.map(simpleString)),
     command.tips,
-    isData ? command.keySpecs.map(keySpecReply) : [],
+    keys?.keySpecs.map(keySpecReply) ?? [],
     [],
   ];
 }
@@ -104,13 +109,14 @@ function commandGetKeys(context: ServerContext, _session: Session, args: readonl
   const given = args.slice(2);
   const command = findAny(context, given[0]!);
   if (command === undefined) return errorReply('ERR Invalid command specified');
-  if (!('keySpecs' in command) || command.firstKey === 0) {
+  const keys = 'keySpecs' in command ? command : command.keys;
+  if (keys === undefined || keys.firstKey === 0) {
     return errorReply('ERR The command has no key arguments');
   }
-  if (!arityFits(command, given.length)) {
+  if (!arityAllows(command.arity, given.length)) {
     return errorReply('ERR Invalid number of arguments specified for command');
   }
-  return commandKeys(command, given);
+  return commandKeys(keys, given);
 }
 
 const commandSubcommands: Record<string, { readonly arity: number; readonly run: Subcommand }> = {
@@ -139,5 +145,7 @@ export const introspectionCommands = [
     complexity: 'O(N) where N is the total number of commands.',
     isBarrier: false,
     run: command,
+    check: (args) =>
+      args.length === 1 ? undefined : checkSubcommand('command', commandSubcommands, args),
   },
 ] as const satisfies readonly ServerCommand[];

@@ -10,7 +10,7 @@ import {
   verbatim,
 } from '../../../resp/index.js';
 import type { Session } from '../session.js';
-import { runSubcommand } from './connection.js';
+import { checkSubcommand, runSubcommand } from './connection.js';
 import { infoText } from './info.js';
 import { lowerCase, type ServerCommand, type ServerContext, type Subcommand } from './table.js';
 
@@ -97,6 +97,7 @@ export const adminCommands = [
     complexity: 'Depends on subcommand.',
     isBarrier: false,
     run: config,
+    check: (args) => checkSubcommand('config', configSubcommands, args),
   },
   {
     name: 'info',

@@ -2,8 +2,8 @@
 // (`sqlite-sm/commands/table.ts`), so COMMAND can show both.
 
 import type { RaftStatus } from '../../../raft/index.js';
-import type { Reply } from '../../../resp/index.js';
-import type { AclCategory } from '../../../sqlite-sm/index.js';
+import type { ErrorReply, Reply } from '../../../resp/index.js';
+import type { AclCategory, Command } from '../../../sqlite-sm/index.js';
 import type { Topology } from '../../cluster/topology.js';
 import type { Settings } from '../../settings.js';
 import type { Statistics } from '../../statistics.js';
@@ -11,12 +11,15 @@ import type { Session } from '../session.js';
 
 export type ServerCommandFlag =
   | 'admin'
+  | 'allow_busy'
   | 'fast'
   | 'loading'
   | 'no_auth'
+  | 'no_multi'
   | 'noscript'
   | 'readonly'
   | 'sentinel'
+  | 'skip_slowlog'
   | 'stale';
 
 /** What server commands may know of the replica they run on. */
@@ -68,15 +71,19 @@ export interface ServerCommand {
   /** Number of arguments with the name; negative: at least that many. */
   readonly arity: number;
   readonly flags: readonly ServerCommandFlag[];
-  readonly categories: readonly (AclCategory | '@admin' | '@connection')[];
+  readonly categories: readonly (AclCategory | '@admin' | '@connection' | '@transaction')[];
+  /** Where its keys are; without it there are none. */
+  readonly keys?: Pick<Command, 'keySpecs' | 'firstKey' | 'lastKey' | 'keyStep'>;
   readonly tips: readonly string[];
-  readonly group: 'connection' | 'cluster' | 'server';
+  readonly group: 'connection' | 'cluster' | 'server' | 'transactions';
   readonly since: string;
   readonly summary: string;
   readonly complexity: string;
   /** It changes how replies look, or ends the connection: it waits for all earlier replies. */
   readonly isBarrier: boolean;
   readonly run: (context: ServerContext, session: Session, args: readonly Buffer[]) => Reply;
+  /** What is wrong with the arguments at first sight, so that MULTI need not queue them. */
+  readonly check?: (args: readonly Buffer[]) => ErrorReply | undefined;
 }
 
 export type Subcommand = (
