@@ -10,6 +10,7 @@ export {
   readKind,
   writeKind,
 } from './command-codec.js';
+export { expireDueCommand } from './commands/expire-due.js';
 export { commandTable, dataCommands, findCommand } from './commands/index.js';
 export {
   type AclCategory,

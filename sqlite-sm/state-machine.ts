@@ -28,7 +28,7 @@ import assert from 'node:assert/strict';
 import type { Buffer } from 'node:buffer';
 import { errorReply, type Reply, wrongArity } from '../resp/index.js';
 import { type DecodedCommand, decodeCommand, readKind } from './command-codec.js';
-import { commandTable, dataCommands } from './commands/index.js';
+import { dataCommands, internalCommands } from './commands/index.js';
 import { arityFits, type Command, CommandTable, type DataCommand } from './commands/table.js';
 import { Database, sqliteErrorCode, type WriteStatement } from './database.js';
 import { stateDigest } from './digest.js';
@@ -74,6 +74,8 @@ export interface MachineOptions {
   readonly bootId: string;
   readonly files: MachineFiles;
   readonly timers: MachineTimers;
+  /** Uniform in [0, 1), for RANDOMKEY. */
+  readonly random: () => number;
   /** SQLite's page cache in bytes. Default 64 MiB. */
   readonly cacheBytes?: number;
   /** Commands besides the built-in ones. The same on every replica, as all commands must be. */
@@ -168,16 +170,17 @@ export class SqliteStateMachine {
     this.#options = options;
     this.#database = database;
     this.#databasePath = databasePath;
-    this.#commands =
-      options.commands === undefined
-        ? commandTable
-        : new CommandTable([...dataCommands, ...options.commands]);
+    this.#commands = new CommandTable([
+      ...dataCommands,
+      ...internalCommands,
+      ...(options.commands ?? []),
+    ]);
     this.#begin = database.prepareWrite('BEGIN IMMEDIATE');
     this.#commit = database.prepareWrite('COMMIT');
     this.#saveMeta = database.prepareWrite(
       'UPDATE meta SET applied_index = ?, applied_term = ?, stamp = ?, counter = ? WHERE id = 1',
     );
-    this.#keyspace = new Keyspace(database);
+    this.#keyspace = new Keyspace(database, options.random);
     this.#reload();
   }
 
@@ -221,6 +224,18 @@ export class SqliteStateMachine {
 
   keysInSlot(db: number, slot: number): number {
     return this.#keyspace.counters.keysInSlot(db, slot);
+  }
+
+  /** Up to `limit` names of keys in a slot, those that are due but not yet deleted included. */
+  namesInSlot(db: number, slot: number, limit: number): Buffer[] {
+    this.#assertOpen();
+    return this.#keyspace.readNamesInSlot(db, slot, limit);
+  }
+
+  /** Whether an entry of this stamp with `expireDueCommand` would delete keys. */
+  hasDueKeys(stamp: number): boolean {
+    this.#assertOpen();
+    return this.#keyspace.hasDue(stamp);
   }
 
   /**
@@ -295,7 +310,10 @@ export class SqliteStateMachine {
     return this.#keyspace.hasDeadRows;
   }
 
-  /** Deletes up to `rowBudget` unreachable rows; meant for idle moments. Changes no state. */
+  /**
+   * Deletes up to `rowBudget` unreachable rows, fewer when they are long: a slice of a larger work.
+   * Changes no state.
+   */
   reclaim(rowBudget: number): void {
     this.#assertOpen();
     assert(rowBudget > 0);

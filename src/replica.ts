@@ -369,6 +369,7 @@ function openMachine(
     bootId: config.bootId,
     files: machineFiles,
     timers: { after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)) },
+    random: () => nodeChance.random(),
     onCommandFailure: (error, commandName) =>
       log.error({ err: error, command: commandName }, 'a command failed by a mistake of ours'),
   });

@@ -101,6 +101,7 @@ export function openMachine(
     bootId,
     files: realFiles,
     timers: new ManualTimers(),
+    random: seededFraction(1),
     // Small, so that tests meet pages that left the cache.
     cacheBytes: 256 * 1024,
     ...options,
@@ -130,6 +131,7 @@ export class MachineHarness {
   readonly directory: string;
   /** Stamp of the next entries. */
   nowMs = 1_000_000;
+  #lastEntry: MachineEntry | undefined;
 
   constructor(options: Partial<MachineOptions> = {}) {
     this.directory = makeDirectory();
@@ -146,7 +148,8 @@ export class MachineHarness {
   /** Runs commands in one entry. */
   runBatch(commands: readonly Argument[][], options: BatchOptions = {}): ShownReply[] {
     const replies: ShownReply[] = [];
-    this.machine.apply(this.entry(encodeBatch(commands, options)), {
+    this.#lastEntry = this.entry(encodeBatch(commands, options));
+    this.machine.apply(this.#lastEntry, {
       reply(position, reply) {
         assert.equal(position, replies.length);
         replies.push(show(reply));
@@ -174,6 +177,12 @@ export class MachineHarness {
   entry(payload: Buffer): MachineEntry {
     const index = this.machine.appliedIndex + 1;
     return { index, term: 1, stamp: this.nowMs, kind: 'command', payload };
+  }
+
+  /** What `run` and its like applied last, for another replica. */
+  lastEntry(): MachineEntry {
+    assert(this.#lastEntry !== undefined);
+    return this.#lastEntry;
   }
 
   reopen(options: Partial<MachineOptions> = {}): void {
@@ -204,12 +213,19 @@ export function show(reply: Reply): ShownReply {
   if (reply instanceof Uint8Array) return Buffer.from(reply).toString('latin1');
   if (Array.isArray(reply)) return reply.map(show);
   if (isErrorReply(reply)) return `-${reply.text}`;
+  if ('kind' in reply && reply.kind === 'map') return reply.entries.flat().map(show);
   assert('kind' in reply && reply.kind === 'simple', 'A reply that no command gives yet');
   return `+${reply.text}`;
 }
 
 export function toBuffer(argument: Argument): Buffer {
   return typeof argument === 'string' ? Buffer.from(argument, 'latin1') : argument;
+}
+
+/** In [0, 1), the same in every run. */
+function seededFraction(seed: number): () => number {
+  const random = new SeededRandom(seed);
+  return () => random.below(2 ** 30) / 2 ** 30;
 }
 
 /** Numbers that are the same in every run with the same seed (mulberry32). */

@@ -236,7 +236,7 @@ describe('open', () => {
   for (const [column, sentence] of [
     [
       'schema_version',
-      /^Cannot read live\.db: its schema version is 1000000, this program reads 1$/,
+      /^Cannot read live\.db: its schema version is 1000000, this program reads 2$/,
     ],
     [
       'apply_version',

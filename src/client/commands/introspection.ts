@@ -27,7 +27,7 @@ function commandInfo(command: Command | ServerCommand): Reply {
     setReply(command.categories.map(simpleString)),
     command.tips,
     isData ? command.keySpecs.map(keySpecReply) : [],
-    [],
+    isData ? (command.subcommands ?? []).map(commandInfo) : [],
   ];
 }
 
