@@ -228,14 +228,12 @@ export class SqliteStateMachine {
 
   /** Up to `limit` names of keys in a slot, those that are due but not yet deleted included. */
   namesInSlot(db: number, slot: number, limit: number): Buffer[] {
-    this.#assertOpen();
-    return this.#keyspace.readNamesInSlot(db, slot, limit);
+    return this.#look(() => this.#keyspace.readNamesInSlot(db, slot, limit));
   }
 
   /** Whether an entry of this stamp with `expireDueCommand` would delete keys. */
   hasDueKeys(stamp: number): boolean {
-    this.#assertOpen();
-    return this.#keyspace.hasDue(stamp);
+    return this.#look(() => this.#keyspace.hasDue(stamp));
   }
 
   /**
@@ -345,6 +343,16 @@ export class SqliteStateMachine {
     if (this.#state === 'open') this.flush();
     this.#state = 'closed';
     this.#database.close();
+  }
+
+  /** For what reads the tables and is no command. */
+  #look<Result>(read: () => Result): Result {
+    this.#assertOpen();
+    try {
+      return read();
+    } catch (error) {
+      throw this.#fail(error);
+    }
   }
 
   #run(entry: MachineEntry, sink: ReplySink | undefined): void {

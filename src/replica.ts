@@ -37,9 +37,10 @@ import {
 } from './client/dispatcher.js';
 import { Topology } from './cluster/topology.js';
 import { machineFiles } from './files.js';
+import { Housekeeping, InternalCommand } from './housekeeping.js';
 import type { GroupMember } from './identity.js';
 import { limits } from './options.js';
-import { ReplicatedMachine } from './replicated-machine.js';
+import { type CommandContext, ReplicatedMachine } from './replicated-machine.js';
 import { Statistics } from './statistics.js';
 
 export interface ReplicaConfig {
@@ -85,6 +86,7 @@ export class Replica {
   readonly #clients: ClientPort;
   readonly #machine: SqliteStateMachine;
   readonly #node: RaftNode;
+  readonly #housekeeping: Housekeeping;
   readonly #sampleTimer: NodeJS.Timeout;
   /** Commands that certainly have no effect, whose clients are told the leader once there is one. */
   #stranded: Stranded[] = [];
@@ -147,8 +149,8 @@ export class Replica {
       options: config.raft,
       ...storage,
       transport: bus,
-      machine: new ReplicatedMachine(this.#machine, (pending, reply) =>
-        this.#settle(pending, reply),
+      machine: new ReplicatedMachine(this.#machine, (context, reply) =>
+        this.#onReply(context, reply),
       ),
       pool,
       clock: nodeClock,
@@ -163,6 +165,16 @@ export class Replica {
         onFatal: (error) => events.onFatal(error),
         onWarning: (text) => log.warn(text),
       },
+    });
+    this.#housekeeping = new Housekeeping({
+      machine: this.#machine,
+      log: this.#node,
+      timers: {
+        ...nodeTimers,
+        after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)),
+        every: (ms, callback) => nodeTimers.every(ms, guarded(callback, events)),
+      },
+      clock: nodeClock,
     });
     this.#sampleTimer = setInterval(
       () => this.#statistics.sample(nodeClock.monotonicMs()),
@@ -182,6 +194,7 @@ export class Replica {
     });
     await this.#clients.listen(dispatcher);
     this.#node.start();
+    this.#housekeeping.start();
     const { clientPort, busPort, replicaId } = this.#topology.self;
     const { lastIndex, term } = this.#node.status();
     this.#log.info(
@@ -203,6 +216,7 @@ export class Replica {
     this.#clients.closeAll();
     clearInterval(this.#sampleTimer);
     clearInterval(this.#strandedTimer);
+    this.#housekeeping.stop();
     this.#machine.close();
     this.#log.info('replica stopped');
   }
@@ -221,6 +235,11 @@ export class Replica {
   }
 
   // ---------------------------------------------------------------------------- replies
+
+  #onReply(context: CommandContext, reply: Reply): void {
+    if (context instanceof InternalCommand) context.done();
+    else this.#settle(context, reply);
+  }
 
   #settle(pending: PendingCommand, reply: Reply): void {
     if (isErrorReply(reply)) this.#statistics.errorReplies += 1;
@@ -270,7 +289,11 @@ export class Replica {
   }
 
   #onCommandsDropped(contexts: readonly unknown[], fate: Fate): void {
-    const commands = contexts as readonly PendingCommand[];
+    const commands: PendingCommand[] = [];
+    for (const context of contexts as readonly CommandContext[]) {
+      if (context instanceof InternalCommand) context.done();
+      else commands.push(context);
+    }
     // They were counted as pending, and those who wait for room may be waiting for nothing else.
     if (this.#node.pendingBytes <= limits.pendingBytesMax / 2) this.#clients.onRoom();
     if (fate === 'refused') return this.#strand(commands);
@@ -320,6 +343,7 @@ export class Replica {
         expires: this.#machine.expiresCount(database),
       }),
       keysInSlot: (slot) => this.#machine.keysInSlot(0, slot),
+      namesInSlot: (slot, limit) => this.#machine.namesInSlot(0, slot, limit),
       clients: () => this.#clients.views,
       serverCommands,
     };
@@ -378,7 +402,7 @@ function openMachine(
   return machine;
 }
 
-/** A commit by timer may meet a full disk: the world's trouble, to be told as such. */
+/** Work by timer may meet a full disk: the world's trouble, to be told as such. */
 function guarded(callback: () => void, events: ReplicaEvents): () => void {
   return () => {
     try {

@@ -7,16 +7,20 @@ import type { CommittedEntry, StateMachine } from '../raft/index.js';
 import type { Reply } from '../resp/index.js';
 import type { ReplySink, SqliteStateMachine } from '../sqlite-sm/index.js';
 import type { PendingCommand } from './client/connection.js';
+import type { InternalCommand } from './housekeeping.js';
+
+/** Whom a command's reply is for. */
+export type CommandContext = PendingCommand | InternalCommand;
 
 export class ReplicatedMachine implements StateMachine {
   readonly #machine: SqliteStateMachine;
-  readonly #settle: (pending: PendingCommand, reply: Reply) => void;
+  readonly #settle: (context: CommandContext, reply: Reply) => void;
   readonly #sink: ReplySink;
-  #contexts: readonly PendingCommand[] = [];
+  #contexts: readonly CommandContext[] = [];
 
   constructor(
     machine: SqliteStateMachine,
-    settle: (pending: PendingCommand, reply: Reply) => void,
+    settle: (context: CommandContext, reply: Reply) => void,
   ) {
     this.#machine = machine;
     this.#settle = settle;
@@ -47,7 +51,7 @@ export class ReplicatedMachine implements StateMachine {
       this.#machine.apply({ index, term, stamp, kind, payload });
       return;
     }
-    this.#contexts = contexts as readonly PendingCommand[];
+    this.#contexts = contexts as readonly CommandContext[];
     this.#machine.apply({ index, term, stamp, kind, payload }, this.#sink);
     this.#contexts = [];
   }

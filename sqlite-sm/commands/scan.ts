@@ -15,7 +15,7 @@ const invalidCursor = errorReply('ERR invalid cursor');
 /** As Redis without COUNT. */
 const scanRowsDefault = 10;
 /** COUNT is a hint; a larger one is served as this, in some milliseconds. */
-export const scanRowsMax = 10_000;
+export const scanRowsMax = 5000;
 
 /** Reads all keys of the database at once: SCAN is there for whoever cannot wait for that. */
 function keys(keyspace: Keyspace, args: readonly Buffer[]): Reply {

@@ -36,6 +36,7 @@ export interface ServerContext {
   /** Keys and keys with an expiry of a database. */
   readonly keyspace: (database: number) => { readonly keys: number; readonly expires: number };
   readonly keysInSlot: (slot: number) => number;
+  readonly namesInSlot: (slot: number, limit: number) => readonly Buffer[];
   readonly clients: () => readonly ClientView[];
   /** All server commands, for COMMAND. */
   readonly serverCommands: readonly ServerCommand[];
