@@ -22,6 +22,7 @@ export {
   type DataCommand,
   type KeySpec,
   type KeySpecFlag,
+  SlicedRead,
 } from './commands/table.js';
 export type { FileIdentity, MachineFiles, MachineTimers } from './effects.js';
 export { type FatalMachineCode, FatalMachineError } from './errors.js';

@@ -1,11 +1,12 @@
 // Ways through the keys of a database that never walk all of them at once: SCAN, RANDOMKEY, the keys
-// of a slot, the keys that are due. KEYS alone reads everything.
+// of a slot, the keys that are due. KEYS alone reads everything, in slices.
 //
 // A row's id rises with its birth and never changes, so SCAN goes by id. The table holds the rows of
 // all databases in that order, and a database with a handful of keys would be lost among millions of
 // others: one that has few keys is read from the index on names instead, and sorted. Both ways share
 // the cursor, so a database may grow from one into the other between two calls.
 
+import { Buffer } from 'node:buffer';
 import type { KeyCounters } from './counters.js';
 import type { Database, RowStatement } from './database.js';
 
@@ -18,6 +19,16 @@ export type DueRow = readonly [
   expiresMs: number,
   length: number | null,
 ];
+
+export type PlacedName = readonly [id: number, slot: number, name: Buffer];
+
+/** In the order of slots, and of names within a slot. */
+export interface NamePosition {
+  readonly slot: number;
+  readonly name: Buffer;
+}
+
+export const beforeAllNames: NamePosition = { slot: -1, name: Buffer.alloc(0) };
 
 export interface ScanStep {
   /** In order of id. */
@@ -88,19 +99,19 @@ export class KeyWalks {
     return this.#statements.namesInSlot.all(space, slot, limit);
   }
 
-  /** Every key of the space, from an index, without a look into the table. */
-  allNames(space: number): IterableIterator<readonly [id: number, name: Buffer]> {
-    return this.#statements.allNames.iterate(space);
+  /** Up to `limit` names behind a position, from an index, without a look into the table. */
+  namesAfter(space: number, { slot, name }: NamePosition, limit: number): PlacedName[] {
+    return this.#statements.namesAfter.all(space, slot, name, limit);
+  }
+
+  /** As in the row, which must be there. */
+  expiryOf(id: number): number | null {
+    return this.#statements.expiryOf.get(id) ?? null;
   }
 
   /** Keys that are due at `nowMs`, the longest overdue first. */
   due(space: number, nowMs: number, limit: number): DueRow[] {
     return this.#statements.due.all(space, nowMs, limit);
-  }
-
-  /** When by id, of all keys that are due at `nowMs`. */
-  allDue(space: number, nowMs: number): Map<number, number> {
-    return new Map(this.#statements.allDue.all(space, nowMs));
   }
 
   hasDue(space: number, nowMs: number): boolean {
@@ -154,9 +165,9 @@ interface Statements {
   readonly firstInSlot: RowStatement<Buffer>;
   readonly lastInSlot: RowStatement<Buffer>;
   readonly namesInSlot: RowStatement<Buffer>;
-  readonly allNames: RowStatement<readonly [number, Buffer]>;
+  readonly namesAfter: RowStatement<PlacedName>;
+  readonly expiryOf: RowStatement<number | null>;
   readonly due: RowStatement<DueRow>;
-  readonly allDue: RowStatement<readonly [number, number]>;
   readonly hasDue: RowStatement<number>;
 }
 
@@ -188,12 +199,15 @@ function prepareStatements(database: Database): Statements {
     firstInSlot: database.prepareColumn(`SELECT name ${inSlot} ORDER BY name LIMIT 1`),
     lastInSlot: database.prepareColumn(`SELECT name ${inSlot} ORDER BY name DESC LIMIT 1`),
     namesInSlot: database.prepareColumn(`SELECT name ${inSlot} LIMIT ?`),
-    allNames: database.prepareRow('SELECT id, name FROM keys WHERE space = ? ORDER BY slot, name'),
+    namesAfter: database.prepareRow(
+      `SELECT id, slot, name FROM keys WHERE space = ? AND (slot, name) > (?, ?)
+       ORDER BY slot, name LIMIT ?`,
+    ),
+    expiryOf: database.prepareColumn('SELECT expires_ms FROM keys WHERE id = ?'),
     due: database.prepareRow(
       `SELECT id, slot, type, expires_ms, length(value) ${isDue}
        ORDER BY expires_ms, id LIMIT ?`,
     ),
-    allDue: database.prepareRow(`SELECT id, expires_ms ${isDue}`),
     hasDue: database.prepareColumn(`SELECT 1 ${isDue} LIMIT 1`),
   };
 }

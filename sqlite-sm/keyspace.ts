@@ -27,7 +27,7 @@ import { databaseCount } from './command-codec.js';
 import { KeyCounters } from './counters.js';
 import type { Database, RowStatement, WriteStatement } from './database.js';
 import { Garbage, type GarbageMemory } from './garbage.js';
-import { KeyWalks, type ScanStep } from './key-walks.js';
+import { KeyWalks, type NamePosition, type PlacedName, type ScanStep } from './key-walks.js';
 import { createKeysTable, stringType } from './schema.js';
 import { keySlot } from './slot.js';
 
@@ -182,14 +182,15 @@ export class Keyspace {
     return this.#walks.scan(this.#space, this.#counters.keys(this.db), afterId, limit);
   }
 
-  /** Reads every key of the database. `isWanted` is asked before a key's expiry is looked at. */
-  readNames(isWanted: (name: Buffer) => boolean): Buffer[] {
-    const due = this.#walks.allDue(this.#space, this.nowMs);
-    const names: Buffer[] = [];
-    for (const [id, name] of this.#walks.allNames(this.#space)) {
-      if (isWanted(name) && !this.isDue(due.get(id) ?? null)) names.push(name);
-    }
-    return names;
+  /** Up to `limit` names of the database, in the order of their slots, expired ones included. */
+  readNamesAfter(position: NamePosition, limit: number): PlacedName[] {
+    return this.#walks.namesAfter(this.#space, position, limit);
+  }
+
+  /** As `isDue`, of a key that was met by its name alone. */
+  isDueById(id: number): boolean {
+    // Most databases have no volatile keys, or few: then the table need not be looked into.
+    return this.#counters.expires(this.db) > 0 && this.isDue(this.#walks.expiryOf(id));
   }
 
   /** `undefined` when there is no key, or hardly any that has not expired. */

@@ -29,7 +29,13 @@ import type { Buffer } from 'node:buffer';
 import { errorReply, type Reply, wrongArity } from '../resp/index.js';
 import { type DecodedCommand, decodeCommand, readKind } from './command-codec.js';
 import { dataCommands, internalCommands } from './commands/index.js';
-import { arityFits, type Command, CommandTable, type DataCommand } from './commands/table.js';
+import {
+  arityFits,
+  type Command,
+  CommandTable,
+  type DataCommand,
+  type SlicedRead,
+} from './commands/table.js';
 import { Database, sqliteErrorCode, type WriteStatement } from './database.js';
 import { stateDigest } from './digest.js';
 import type { MachineFiles, MachineTimers } from './effects.js';
@@ -262,22 +268,39 @@ export class SqliteStateMachine {
    * Runs a read outside the log, on what has been applied. `nowMs` is the leader's clock that came
    * with the read index. `needsTick` means that a key in question is due by that clock but not by
    * the applied stamp: the caller has the leader commit an entry with a stamp of at least `nowMs`,
-   * waits until it is applied and calls again.
+   * waits until it is applied and calls again. A `SlicedRead` is the beginning of a long one, to be
+   * continued by `readSlice`.
    */
-  read(db: number, args: readonly Buffer[], nowMs: number): Reply | typeof needsTick {
+  read(db: number, args: readonly Buffer[], nowMs: number): Reply | typeof needsTick | SlicedRead {
     this.#assertOpen();
     const command = this.#commands.find(args[0] as Buffer);
     assert(command !== undefined && !command.isWrite, 'Only known reads may bypass the log');
     if (!arityFits(command, args.length)) return wrongArity(command.name);
+    if (command.begin !== undefined) return command.begin(args);
+    return this.#runRead(db, nowMs, command.name, (keyspace) => command.run(keyspace, args));
+  }
+
+  /** The next slice of a long read: `undefined` when it is not the last. Otherwise as `read`. */
+  readSlice(db: number, read: SlicedRead, nowMs: number): Reply | typeof needsTick | undefined {
+    this.#assertOpen();
+    return this.#runRead(db, nowMs, read.commandName, (keyspace) => read.step(keyspace));
+  }
+
+  #runRead<Result>(
+    db: number,
+    nowMs: number,
+    commandName: string,
+    run: (keyspace: Keyspace) => Result,
+  ): Result | Reply | typeof needsTick {
     // The reader's clock may lag behind the entries that were applied while it waited.
     this.#keyspace.enter(db, this.#lastStamp, Math.max(nowMs, this.#lastStamp));
     try {
-      const reply = command.run(this.#keyspace, args);
+      const reply = run(this.#keyspace);
       return this.#keyspace.needsTick ? needsTick : reply;
     } catch (error) {
       this.#failIfFatal(error);
-      this.#options.onCommandFailure?.(error, command.name);
-      return internalError(command);
+      this.#options.onCommandFailure?.(error, commandName);
+      return internalError(commandName);
     }
   }
 
@@ -467,7 +490,7 @@ export class SqliteStateMachine {
       if (decoded.kind === readKind && isSilent) continue;
       const reply = this.#executeGuarded(decoded, stamp);
       if (reply === undefined) failures++;
-      if (!isSilent) this.#answer(sink, reply ?? internalError(this.#find(decoded.args[0])));
+      if (!isSilent) this.#answer(sink, reply ?? internalError(this.#find(decoded.args[0]).name));
     }
     return failures;
   }
@@ -532,8 +555,8 @@ export class SqliteStateMachine {
 
 const disguisedWrite = errorReply('ERR internal error: a write was logged as a read');
 
-function internalError(command: Command): Reply {
-  return errorReply(`ERR internal error in '${command.name}' command`);
+function internalError(commandName: string): Reply {
+  return errorReply(`ERR internal error in '${commandName}' command`);
 }
 
 function openDatabase(options: MachineOptions, path: string): Database {

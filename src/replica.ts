@@ -23,7 +23,12 @@ import {
   type ReplicaIdentity,
 } from '../raft/index.js';
 import { isErrorReply, type Reply } from '../resp/index.js';
-import { FatalMachineError, needsTick, SqliteStateMachine } from '../sqlite-sm/index.js';
+import {
+  FatalMachineError,
+  needsTick,
+  SlicedRead,
+  SqliteStateMachine,
+} from '../sqlite-sm/index.js';
 import { ClientPort } from './client/client-port.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
@@ -80,6 +85,7 @@ const poolBytesMax = 16 * MiB;
 
 export class Replica {
   readonly #config: ReplicaConfig;
+  readonly #events: ReplicaEvents;
   readonly #log: Logger;
   readonly #topology: Topology;
   readonly #statistics = new Statistics(nodeClock.monotonicMs());
@@ -91,6 +97,8 @@ export class Replica {
   /** Commands that certainly have no effect, whose clients are told the leader once there is one. */
   #stranded: Stranded[] = [];
   #strandedTimer: NodeJS.Timeout | undefined;
+  /** Long reads between two slices. */
+  readonly #slicedReads = new WeakMap<PendingCommand, SlicedRead>();
 
   /** Opens the replica's files, connects it to its peers and to clients. */
   static async start(config: ReplicaConfig, log: Logger, events: ReplicaEvents): Promise<Replica> {
@@ -114,6 +122,7 @@ export class Replica {
     pool: BufferPool,
   ) {
     this.#config = config;
+    this.#events = events;
     this.#log = log;
     this.#topology = new Topology(config.group, config.members, config.replicaId);
     const identity = identityOf(config);
@@ -264,7 +273,15 @@ export class Replica {
     if (!connection.hasRoom) return connection.park(pending);
     // A leadership that ended meanwhile: its clock is no longer ours to ask.
     if (!this.#node.isServing) return this.#strand([pending]);
-    const reply = this.#machine.read(pending.database, pending.args, this.#node.nowMs());
+    let reply = this.#machine.read(pending.database, pending.args, this.#node.nowMs());
+    if (reply instanceof SlicedRead) {
+      const read = this.#slicedReads.get(pending) ?? reply;
+      const slice = this.#machine.readSlice(pending.database, read, this.#node.nowMs());
+      if (slice === undefined || slice === needsTick) this.#slicedReads.set(pending, read);
+      // Others get their turn, and then the next slice.
+      if (slice === undefined) return this.#afterTurn(() => this.#onReadable([pending]));
+      reply = slice;
+    }
     if (reply === needsTick) {
       // The key is due by the leader's clock, but the state's clock has not got there: expiry must
       // not be seen here before every replica agrees on it.
@@ -273,6 +290,10 @@ export class Replica {
     }
     this.#statistics.keyspaceReads += 1;
     this.#settle(pending, reply);
+  }
+
+  #afterTurn(callback: () => void): void {
+    nodeTimers.after(0, guarded(callback, this.#events));
   }
 
   // ---------------------------------------------------------------------------- leadership

@@ -5,10 +5,11 @@ import type { Reply } from '../../resp/index.js';
 import { errorReply, errors } from '../../resp/index.js';
 import { isMatchAll, matchesGlob } from '../glob.js';
 import { parseInteger } from '../integers.js';
+import { beforeAllNames, type NamePosition } from '../key-walks.js';
 import type { Keyspace } from '../keyspace.js';
 import { typeNames } from '../schema.js';
 import { isWord } from './arguments.js';
-import type { DataCommand } from './table.js';
+import { type DataCommand, SlicedRead } from './table.js';
 
 const invalidCursor = errorReply('ERR invalid cursor');
 
@@ -17,11 +18,47 @@ const scanRowsDefault = 10;
 /** COUNT is a hint; a larger one is served as this, in some milliseconds. */
 export const scanRowsMax = 5000;
 
-/** Reads all keys of the database at once: SCAN is there for whoever cannot wait for that. */
+/** Names that a slice of KEYS looks at. */
+const keysRowsMax = 2000;
+
+/**
+ * A key that exists from the first slice to the last is listed once; one that comes or goes meanwhile
+ * may be.
+ */
+class KeysRead extends SlicedRead {
+  override readonly commandName = 'keys';
+  readonly #pattern: Buffer | undefined;
+  readonly #names: Buffer[] = [];
+  #last: NamePosition = beforeAllNames;
+
+  constructor(pattern: Buffer) {
+    super();
+    this.#pattern = isMatchAll(pattern) ? undefined : pattern;
+  }
+
+  override step(keyspace: Keyspace): Reply | undefined {
+    const pattern = this.#pattern;
+    const rows = keyspace.readNamesAfter(this.#last, keysRowsMax);
+    const names: Buffer[] = [];
+    for (const [id, , name] of rows) {
+      if (pattern !== undefined && !matchesGlob(pattern, name)) continue;
+      if (!keyspace.isDueById(id)) names.push(name);
+    }
+    if (keyspace.needsTick) return undefined;
+    for (const name of names) this.#names.push(name);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < keysRowsMax) return this.#names;
+    this.#last = { slot: last[1], name: last[2] };
+    return undefined;
+  }
+}
+
+function beginKeys(args: readonly Buffer[]): SlicedRead {
+  return new KeysRead(args[1] as Buffer);
+}
+
 function keys(keyspace: Keyspace, args: readonly Buffer[]): Reply {
-  const pattern = args[1] as Buffer;
-  if (isMatchAll(pattern)) return keyspace.readNames(() => true);
-  return keyspace.readNames((name) => matchesGlob(pattern, name));
+  return beginKeys(args).finish(keyspace);
 }
 
 function randomkey(keyspace: Keyspace): Reply {
@@ -94,6 +131,7 @@ export const scanCommands = [
     summary: 'Returns all key names that match a pattern.',
     complexity: 'O(N) with N the number of keys in the database.',
     run: keys,
+    begin: beginKeys,
   },
   {
     name: 'randomkey',

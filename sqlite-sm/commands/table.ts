@@ -66,11 +66,34 @@ export interface DataCommand {
    * is ours. Must depend on the keyspace and the arguments alone.
    */
   readonly run: (keyspace: Keyspace, args: readonly Buffer[]) => Reply;
+  /** Of a read that takes long: the same in slices, between which others get their turn. */
+  readonly begin?: (args: readonly Buffer[]) => SlicedRead;
   /**
    * Of a container, whose second argument names one of them. Rows like this one, called
    * `container|subcommand`; positions and arities count from the container's name. All are reads.
    */
   readonly subcommands?: readonly DataCommand[];
+}
+
+/** A long read under way. State may change between its slices: it sees some of each. */
+export abstract class SlicedRead {
+  abstract readonly commandName: string;
+
+  /**
+   * Some milliseconds of work; the reply when it is done. When the keyspace then `needsTick`, nothing
+   * has happened, and the slice is to be taken again after the tick.
+   */
+  abstract step(keyspace: Keyspace): Reply | undefined;
+
+  /** All slices at once, for an entry. */
+  finish(keyspace: Keyspace): Reply {
+    for (;;) {
+      const reply = this.step(keyspace);
+      // In an entry the two times are the same.
+      assert(!keyspace.needsTick, 'Only reads outside the log may need a tick');
+      if (reply !== undefined) return reply;
+    }
+  }
 }
 
 /** A row of the table with what is derived from it once. */

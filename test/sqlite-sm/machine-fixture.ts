@@ -21,6 +21,7 @@ import {
   type MachineTimers,
   needsTick,
   readKind,
+  SlicedRead,
   SqliteStateMachine,
   writeKind,
 } from '../../sqlite-sm/index.js';
@@ -170,7 +171,7 @@ export class MachineHarness {
 
   /** A read outside the log, by a reader whose clock shows `nowMs`. */
   read(...args: Argument[]): ShownReply | typeof needsTick {
-    const reply = this.machine.read(0, args.map(toBuffer), this.nowMs);
+    const reply = readWhole(this.machine, args.map(toBuffer), this.nowMs);
     return reply === needsTick ? needsTick : show(reply);
   }
 
@@ -220,6 +221,20 @@ export function show(reply: Reply): ShownReply {
 
 export function toBuffer(argument: Argument): Buffer {
   return typeof argument === 'string' ? Buffer.from(argument, 'latin1') : argument;
+}
+
+/** A read in database 0 outside the log, to its end when it comes in slices. */
+export function readWhole(
+  machine: SqliteStateMachine,
+  args: readonly Buffer[],
+  nowMs: number,
+): Reply | typeof needsTick {
+  const first = machine.read(0, args, nowMs);
+  if (!(first instanceof SlicedRead)) return first;
+  for (;;) {
+    const reply = machine.readSlice(0, first, nowMs);
+    if (reply !== undefined) return reply;
+  }
 }
 
 /** In [0, 1), the same in every run. */

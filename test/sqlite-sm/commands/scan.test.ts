@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { needsTick, slotCount } from '../../../sqlite-sm/index.js';
+import { Buffer } from 'node:buffer';
+import { needsTick, SlicedRead, slotCount } from '../../../sqlite-sm/index.js';
 import { MachineHarness, removeDirectories, useMachine } from '../machine-fixture.js';
 
 describe('Ways through the keys', () => {
@@ -17,6 +18,31 @@ describe('Ways through the keys', () => {
     harness().tick();
     assert.deepEqual((harness().read('KEYS', 't*') as string[]).sort(), ['three', 'two']);
     assert.deepEqual((run('KEYS', '*') as string[]).sort(), ['one', 'three', 'two']);
+  });
+
+  it('KEYS comes in slices, and lists what is there all the time', () => {
+    const names = Array.from({ length: 5000 }, (_, i) => `key:${i}`);
+    harness().runBatch(names.map((name) => ['SET', name, '']));
+    const { machine, nowMs } = harness();
+    const read = machine.read(0, [Buffer.from('KEYS'), Buffer.from('*')], nowMs);
+    assert(read instanceof SlicedRead);
+    const slice = () => machine.readSlice(0, read, harness().nowMs);
+    assert.equal(slice(), undefined);
+    run('DEL', 'key:7', 'key:1234');
+    run('SET', 'soon', '', 'PX', '5');
+    harness().nowMs += 5;
+    // The last slices wait for the tick, and go on behind it.
+    let reply = slice();
+    while (reply === undefined) reply = slice();
+    if (reply === needsTick) harness().tick();
+    while (reply === undefined || reply === needsTick) reply = slice();
+    const listed = (reply as Buffer[]).map(String);
+    assert.equal(new Set(listed).size, listed.length);
+    assert(!listed.includes('soon'));
+    const stayed = names.filter((name) => name !== 'key:7' && name !== 'key:1234');
+    for (const name of stayed) assert(listed.includes(name), name);
+    // In an entry it runs to its end.
+    assert.equal((run('KEYS', '*') as string[]).length, stayed.length);
   });
 
   it('RANDOMKEY meets every live key of its database, and no other', () => {
