@@ -89,7 +89,7 @@ export function createKeysTable(database: Database, generation: number): void {
   `);
 }
 
-/** Throws `FatalMachineError` when a newer program wrote the file. */
+/** Throws `FatalMachineError` when a newer program wrote the file, or an older one. */
 export function readMeta(database: Database): Meta {
   const row = database
     .prepareRow<[number, number, number, number, number, number]>(
@@ -103,7 +103,7 @@ export function readMeta(database: Database): Meta {
   const [schema, applyVersion, appliedIndex, appliedTerm, stamp, counter] = row;
   if (schema !== schemaVersion) {
     throw new FatalMachineError(
-      'unsupportedVersion',
+      schema > schemaVersion ? 'unsupportedVersion' : 'outdated',
       `Cannot read live.db: its schema version is ${schema}, this program reads ${schemaVersion}`,
     );
   }

@@ -141,8 +141,9 @@ export class SqliteStateMachine {
       try {
         return SqliteStateMachine.#load(options, path, { from: 'live', reason });
       } catch (error) {
-        if (!isDamage(error)) throw error;
-        reason = 'the database is damaged';
+        if (isDamage(error)) reason = 'the database is damaged';
+        else if (isOutdated(error)) reason = 'the database is of an older version';
+        else throw error;
       }
     }
 
@@ -585,6 +586,11 @@ function isResourceError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if ('code' in error && error.code === 'ERR_MEMORY_ALLOCATION_FAILED') return true;
   return error instanceof RangeError && exhaustion.test(error.message);
+}
+
+/** The log brings everything again, into tables of this version. */
+function isOutdated(error: unknown): boolean {
+  return error instanceof FatalMachineError && error.code === 'outdated';
 }
 
 function isDamage(error: unknown): boolean {
