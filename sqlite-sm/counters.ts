@@ -75,7 +75,8 @@ export class KeyCounters {
    */
   locate(db: number, rank: number): { readonly slot: number; readonly rank: number } {
     let rest = rank;
-    for (const [slot, count] of (this.#keysInSlot[db] ?? []).entries()) {
+    for (let slot = 0; slot < slotCount; slot++) {
+      const count = this.keysInSlot(db, slot);
       if (rest < count) return { slot, rank: rest };
       rest -= count;
     }
