@@ -17,6 +17,7 @@ export {
   watchedByteLength,
   writeKind,
 } from './command-codec.js';
+export { expireDueCommand } from './commands/expire-due.js';
 export { commandTable, dataCommands, findCommand } from './commands/index.js';
 export {
   type AclCategory,
@@ -28,6 +29,8 @@ export {
   type DataCommand,
   type KeySpec,
   type KeySpecFlag,
+  keysInRange,
+  SlicedRead,
 } from './commands/table.js';
 export type { FileIdentity, MachineFiles, MachineTimers } from './effects.js';
 export { type FatalMachineCode, FatalMachineError } from './errors.js';

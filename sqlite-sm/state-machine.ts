@@ -38,8 +38,14 @@ import {
   readKind,
   transactionKind,
 } from './command-codec.js';
-import { commandTable, dataCommands } from './commands/index.js';
-import { arityFits, type Command, CommandTable, type DataCommand } from './commands/table.js';
+import { dataCommands, internalCommands } from './commands/index.js';
+import {
+  arityFits,
+  type Command,
+  CommandTable,
+  type DataCommand,
+  type SlicedRead,
+} from './commands/table.js';
 import { Database, sqliteErrorCode, type WriteStatement } from './database.js';
 import { stateDigest } from './digest.js';
 import type { MachineFiles, MachineTimers } from './effects.js';
@@ -90,6 +96,8 @@ export interface MachineOptions {
   readonly bootId: string;
   readonly files: MachineFiles;
   readonly timers: MachineTimers;
+  /** Uniform in [0, 1), for RANDOMKEY. */
+  readonly random: () => number;
   /** SQLite's page cache in bytes. Default 64 MiB. */
   readonly cacheBytes?: number;
   /** Default `transactionReplyBytesMax`. No result depends on it, only what a client is told. */
@@ -151,8 +159,9 @@ export class SqliteStateMachine {
       try {
         return SqliteStateMachine.#load(options, path, { from: 'live', reason });
       } catch (error) {
-        if (!isDamage(error)) throw error;
-        reason = 'the database is damaged';
+        if (isDamage(error)) reason = 'the database is damaged';
+        else if (isOutdated(error)) reason = 'the database is of an older version';
+        else throw error;
       }
     }
 
@@ -186,16 +195,17 @@ export class SqliteStateMachine {
     this.#options = options;
     this.#database = database;
     this.#databasePath = databasePath;
-    this.#commands =
-      options.commands === undefined
-        ? commandTable
-        : new CommandTable([...dataCommands, ...options.commands]);
+    this.#commands = new CommandTable([
+      ...dataCommands,
+      ...internalCommands,
+      ...(options.commands ?? []),
+    ]);
     this.#begin = database.prepareWrite('BEGIN IMMEDIATE');
     this.#commit = database.prepareWrite('COMMIT');
     this.#saveMeta = database.prepareWrite(
       'UPDATE meta SET applied_index = ?, applied_term = ?, stamp = ?, counter = ? WHERE id = 1',
     );
-    this.#keyspace = new Keyspace(database);
+    this.#keyspace = new Keyspace(database, options.random);
     this.#reload();
   }
 
@@ -241,6 +251,16 @@ export class SqliteStateMachine {
     return this.#keyspace.counters.keysInSlot(db, slot);
   }
 
+  /** Up to `limit` names of keys in a slot, those that are due but not yet deleted included. */
+  namesInSlot(db: number, slot: number, limit: number): Buffer[] {
+    return this.#look(() => this.#keyspace.readNamesInSlot(db, slot, limit));
+  }
+
+  /** Whether an entry of this stamp with `expireDueCommand` would delete keys. */
+  hasDueKeys(stamp: number): boolean {
+    return this.#look(() => this.#keyspace.hasDue(stamp));
+  }
+
   /**
    * Applies the next entry. Each command's reply goes to the sink; without one, reads are skipped
    * and replies dropped. Throws `FatalMachineError`; also rethrows what the sink threw, when the
@@ -267,22 +287,39 @@ export class SqliteStateMachine {
    * Runs a read outside the log, on what has been applied. `nowMs` is the leader's clock that came
    * with the read index. `needsTick` means that a key in question is due by that clock but not by
    * the applied stamp: the caller has the leader commit an entry with a stamp of at least `nowMs`,
-   * waits until it is applied and calls again.
+   * waits until it is applied and calls again. A `SlicedRead` is the beginning of a long one, to be
+   * continued by `readSlice`.
    */
-  read(db: number, args: readonly Buffer[], nowMs: number): Reply | typeof needsTick {
+  read(db: number, args: readonly Buffer[], nowMs: number): Reply | typeof needsTick | SlicedRead {
     this.#assertOpen();
     const command = this.#commands.find(args[0] as Buffer);
     assert(command !== undefined && !command.isWrite, 'Only known reads may bypass the log');
     if (!arityFits(command, args.length)) return wrongArity(command.name);
+    if (command.begin !== undefined) return command.begin(args);
+    return this.#runRead(db, nowMs, command.name, (keyspace) => command.run(keyspace, args));
+  }
+
+  /** The next slice of a long read: `undefined` when it is not the last. Otherwise as `read`. */
+  readSlice(db: number, read: SlicedRead, nowMs: number): Reply | typeof needsTick | undefined {
+    this.#assertOpen();
+    return this.#runRead(db, nowMs, read.commandName, (keyspace) => read.step(keyspace));
+  }
+
+  #runRead<Result>(
+    db: number,
+    nowMs: number,
+    commandName: string,
+    run: (keyspace: Keyspace) => Result,
+  ): Result | Reply | typeof needsTick {
     // The reader's clock may lag behind the entries that were applied while it waited.
     this.#keyspace.enter(db, this.#lastStamp, Math.max(nowMs, this.#lastStamp));
     try {
-      const reply = command.run(this.#keyspace, args);
+      const reply = run(this.#keyspace);
       return this.#keyspace.needsTick ? needsTick : reply;
     } catch (error) {
       this.#failIfFatal(error);
-      this.#options.onCommandFailure?.(error, command.name);
-      return internalError(command);
+      this.#options.onCommandFailure?.(error, commandName);
+      return internalError(commandName);
     }
   }
 
@@ -332,7 +369,10 @@ export class SqliteStateMachine {
     return this.#keyspace.hasDeadRows;
   }
 
-  /** Deletes up to `rowBudget` unreachable rows; meant for idle moments. Changes no state. */
+  /**
+   * Deletes up to `rowBudget` unreachable rows, fewer when they are long: a slice of a larger work.
+   * Changes no state.
+   */
   reclaim(rowBudget: number): void {
     this.#assertOpen();
     assert(rowBudget > 0);
@@ -364,6 +404,16 @@ export class SqliteStateMachine {
     if (this.#state === 'open') this.flush();
     this.#state = 'closed';
     this.#database.close();
+  }
+
+  /** For what reads the tables and is no command. */
+  #look<Result>(read: () => Result): Result {
+    this.#assertOpen();
+    try {
+      return read();
+    } catch (error) {
+      throw this.#fail(error);
+    }
   }
 
   #run(entry: MachineEntry, sink: ReplySink | undefined): void {
@@ -513,7 +563,7 @@ export class SqliteStateMachine {
         const reply = this.#executeGuarded(command, stamp);
         if (reply !== undefined) return reply;
         failures++;
-        return internalError(this.#find(command.args[0]));
+        return internalError(this.#find(command.args[0]).name);
       };
       const reply =
         record.kind === transactionKind
@@ -598,8 +648,8 @@ function replyBytes(reply: Reply): number {
   return sum;
 }
 
-function internalError(command: Command): Reply {
-  return errorReply(`ERR internal error in '${command.name}' command`);
+function internalError(commandName: string): Reply {
+  return errorReply(`ERR internal error in '${commandName}' command`);
 }
 
 function openDatabase(options: MachineOptions, path: string): Database {
@@ -628,6 +678,11 @@ function isResourceError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if ('code' in error && error.code === 'ERR_MEMORY_ALLOCATION_FAILED') return true;
   return error instanceof RangeError && exhaustion.test(error.message);
+}
+
+/** The log brings everything again, into tables of this version. */
+function isOutdated(error: unknown): boolean {
+  return error instanceof FatalMachineError && error.code === 'outdated';
 }
 
 function isDamage(error: unknown): boolean {

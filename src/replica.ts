@@ -23,7 +23,12 @@ import {
   type ReplicaIdentity,
 } from '../raft/index.js';
 import { isErrorReply, okReply, type Reply } from '../resp/index.js';
-import { FatalMachineError, needsTick, SqliteStateMachine } from '../sqlite-sm/index.js';
+import {
+  FatalMachineError,
+  needsTick,
+  SlicedRead,
+  SqliteStateMachine,
+} from '../sqlite-sm/index.js';
 import { ClientPort, isLoopback } from './client/client-port.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
@@ -38,9 +43,10 @@ import {
 import type { WatchedKey } from './client/watched-keys.js';
 import { Topology } from './cluster/topology.js';
 import { machineFiles } from './files.js';
+import { Housekeeping, InternalCommand } from './housekeeping.js';
 import type { GroupMember } from './identity.js';
 import { limits, type ServerOptions } from './options.js';
-import { ReplicatedMachine } from './replicated-machine.js';
+import { type CommandContext, ReplicatedMachine } from './replicated-machine.js';
 import { type SettingCheck, Settings } from './settings.js';
 import { Statistics } from './statistics.js';
 
@@ -79,6 +85,7 @@ const poolBytesMax = 16 * MiB;
 
 export class Replica {
   readonly #config: ReplicaConfig;
+  readonly #events: ReplicaEvents;
   readonly #log: Logger;
   readonly #topology: Topology;
   readonly #statistics = new Statistics(nodeClock.monotonicMs());
@@ -86,10 +93,13 @@ export class Replica {
   readonly #clients: ClientPort;
   readonly #machine: SqliteStateMachine;
   readonly #node: RaftNode;
+  readonly #housekeeping: Housekeeping;
   readonly #sampleTimer: NodeJS.Timeout;
   /** Commands that certainly have no effect, whose clients are told the leader once there is one. */
   #stranded: Stranded[] = [];
   #strandedTimer: NodeJS.Timeout | undefined;
+  /** Long reads between two slices. */
+  readonly #slicedReads = new WeakMap<PendingCommand, SlicedRead>();
 
   /** Opens the replica's files, connects it to its peers and to clients. */
   static async start(config: ReplicaConfig, log: Logger, events: ReplicaEvents): Promise<Replica> {
@@ -113,6 +123,7 @@ export class Replica {
     pool: BufferPool,
   ) {
     this.#config = config;
+    this.#events = events;
     this.#log = log;
     this.#topology = new Topology(config.group, config.announced, config.replicaId);
     this.#settings = new Settings(config.options, checkSettings(config.options.bind), (change) =>
@@ -151,7 +162,7 @@ export class Replica {
       transport: bus,
       machine: new ReplicatedMachine(
         this.#machine,
-        (pending, reply) => this.#settle(pending, reply),
+        (context, reply) => this.#onReply(context, reply),
         nowMicroseconds,
       ),
       pool,
@@ -167,6 +178,16 @@ export class Replica {
         onFatal: (error) => events.onFatal(error),
         onWarning: (text) => log.warn(text),
       },
+    });
+    this.#housekeeping = new Housekeeping({
+      machine: this.#machine,
+      log: this.#node,
+      timers: {
+        ...nodeTimers,
+        after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)),
+        every: (ms, callback) => nodeTimers.every(ms, guarded(callback, events)),
+      },
+      clock: nodeClock,
     });
     this.#sampleTimer = setInterval(
       () => this.#statistics.sample(nodeClock.monotonicMs()),
@@ -187,6 +208,7 @@ export class Replica {
     });
     await this.#clients.listen(dispatcher);
     this.#node.start();
+    this.#housekeeping.start();
     const { clientPort, busPort, replicaId } = ownMember(this.#config);
     const { lastIndex, term } = this.#node.status();
     this.#log.info(
@@ -208,6 +230,7 @@ export class Replica {
     this.#clients.closeAll();
     clearInterval(this.#sampleTimer);
     clearInterval(this.#strandedTimer);
+    this.#housekeeping.stop();
     this.#machine.close();
     this.#log.info('replica stopped');
   }
@@ -226,6 +249,11 @@ export class Replica {
   }
 
   // ---------------------------------------------------------------------------- replies
+
+  #onReply(context: CommandContext, reply: Reply): void {
+    if (context instanceof InternalCommand) context.done();
+    else this.#settle(context, reply);
+  }
 
   #settle(pending: PendingCommand, reply: Reply): void {
     if (isErrorReply(reply)) {
@@ -254,13 +282,12 @@ export class Replica {
     // A leadership that ended meanwhile: its clock is no longer ours to ask.
     if (!this.#node.isServing) return this.#strand([pending]);
     const startedAt = nowMicroseconds();
-    const reply =
-      pending.watched === undefined
-        ? this.#machine.read(pending.database, pending.args, this.#node.nowMs())
-        : this.#readWatched(pending.database, pending.watched);
+    const reply = this.#readNow(pending);
     if (pending.statistics !== undefined) {
       pending.statistics.microseconds += nowMicroseconds() - startedAt;
     }
+    // Others get their turn, and then the next slice.
+    if (reply === undefined) return this.#afterTurn(() => this.#onReadable([pending]));
     if (reply === needsTick) {
       // The key is due by the leader's clock, but the state's clock has not got there: expiry must
       // not be seen here before every replica agrees on it.
@@ -271,12 +298,33 @@ export class Replica {
     this.#settle(pending, reply);
   }
 
-  #readWatched(database: number, watched: readonly WatchedKey[]): Reply | typeof needsTick {
+  /** Undefined: there is more to do, in another turn. */
+  #readNow(pending: PendingCommand): Reply | typeof needsTick | undefined {
+    const { database, args, watched } = pending;
+    const nowMs = this.#node.nowMs();
+    if (watched !== undefined) return this.#readWatched(database, watched, nowMs);
+    const reply = this.#machine.read(database, args, nowMs);
+    if (!(reply instanceof SlicedRead)) return reply;
+    const read = this.#slicedReads.get(pending) ?? reply;
+    const slice = this.#machine.readSlice(database, read, nowMs);
+    if (slice === undefined || slice === needsTick) this.#slicedReads.set(pending, read);
+    return slice;
+  }
+
+  #readWatched(
+    database: number,
+    watched: readonly WatchedKey[],
+    nowMs: number,
+  ): Reply | typeof needsTick {
     const names = watched.map(({ name }) => name);
-    const versions = this.#machine.readVersions(database, names, this.#node.nowMs());
+    const versions = this.#machine.readVersions(database, names, nowMs);
     if (versions === needsTick) return needsTick;
     for (const [at, key] of watched.entries()) key.version = versions[at]!;
     return okReply;
+  }
+
+  #afterTurn(callback: () => void): void {
+    nodeTimers.after(0, guarded(callback, this.#events));
   }
 
   // ---------------------------------------------------------------------------- leadership
@@ -293,7 +341,11 @@ export class Replica {
   }
 
   #onCommandsDropped(contexts: readonly unknown[], fate: Fate): void {
-    const commands = contexts as readonly PendingCommand[];
+    const commands: PendingCommand[] = [];
+    for (const context of contexts as readonly CommandContext[]) {
+      if (context instanceof InternalCommand) context.done();
+      else commands.push(context);
+    }
     // They were counted as pending, and those who wait for room may be waiting for nothing else.
     if (this.#node.pendingBytes <= limits.pendingBytesMax / 2) this.#clients.onRoom();
     if (fate === 'refused') return this.#strand(commands);
@@ -350,6 +402,7 @@ export class Replica {
         expires: this.#machine.expiresCount(database),
       }),
       keysInSlot: (slot) => this.#machine.keysInSlot(0, slot),
+      namesInSlot: (slot, limit) => this.#machine.namesInSlot(0, slot, limit),
       clients: () => this.#clients.views,
       serverCommands,
     };
@@ -418,6 +471,7 @@ function openMachine(
     cacheBytes: config.options.sqliteCacheSize,
     files: machineFiles,
     timers: { after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)) },
+    random: () => nodeChance.random(),
     onCommandFailure: (error, commandName) =>
       log.error({ err: error, command: commandName }, 'a command failed by a mistake of ours'),
   });
@@ -426,7 +480,7 @@ function openMachine(
   return machine;
 }
 
-/** A commit by timer may meet a full disk: the world's trouble, to be told as such. */
+/** Work by timer may meet a full disk: the world's trouble, to be told as such. */
 function guarded(callback: () => void, events: ReplicaEvents): () => void {
   return () => {
     try {

@@ -7,19 +7,23 @@ import type { CommittedEntry, StateMachine } from '../raft/index.js';
 import type { Reply } from '../resp/index.js';
 import type { ReplySink, SqliteStateMachine } from '../sqlite-sm/index.js';
 import type { PendingCommand } from './client/connection.js';
+import { InternalCommand } from './housekeeping.js';
+
+/** Whom a command's reply is for. */
+export type CommandContext = PendingCommand | InternalCommand;
 
 export class ReplicatedMachine implements StateMachine {
   readonly #machine: SqliteStateMachine;
-  readonly #settle: (pending: PendingCommand, reply: Reply) => void;
+  readonly #settle: (context: CommandContext, reply: Reply) => void;
   readonly #sink: ReplySink;
-  #contexts: readonly PendingCommand[] = [];
+  #contexts: readonly CommandContext[] = [];
 
   /** A monotonic clock, for statistics only: it must not reach what is applied. */
   readonly #nowMicroseconds: () => number;
 
   constructor(
     machine: SqliteStateMachine,
-    settle: (pending: PendingCommand, reply: Reply) => void,
+    settle: (context: CommandContext, reply: Reply) => void,
     nowMicroseconds: () => number,
   ) {
     this.#machine = machine;
@@ -52,7 +56,7 @@ export class ReplicatedMachine implements StateMachine {
       this.#machine.apply({ index, term, stamp, kind, payload });
       return;
     }
-    this.#contexts = contexts as readonly PendingCommand[];
+    this.#contexts = contexts as readonly CommandContext[];
     const startedAt = this.#nowMicroseconds();
     this.#machine.apply({ index, term, stamp, kind, payload }, this.#sink);
     this.#contexts = [];
@@ -62,8 +66,9 @@ export class ReplicatedMachine implements StateMachine {
   /** One reading of the clock for an entry instead of two for each of its commands. */
   #share(contexts: readonly unknown[], microseconds: number): void {
     const each = microseconds / contexts.length;
-    for (const { statistics } of contexts as readonly PendingCommand[]) {
-      if (statistics !== undefined) statistics.microseconds += each;
+    for (const context of contexts as readonly CommandContext[]) {
+      if (context instanceof InternalCommand) continue;
+      if (context.statistics !== undefined) context.statistics.microseconds += each;
     }
   }
 }

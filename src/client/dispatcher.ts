@@ -184,6 +184,11 @@ export class Dispatcher {
       this.#holds.hold(connection, 'order');
       return false;
     }
+    // A long read comes in slices, which an entry has not.
+    if (command.begin !== undefined && connection.hasPending && !connection.hasPendingRead) {
+      this.#holds.hold(connection, 'order');
+      return false;
+    }
     // Reads may follow reads. Behind an unfinished write a read travels in an entry, as the write.
     if (command.isWrite || (connection.hasPending && !connection.hasPendingRead)) {
       this.#append(connection, command, route.slot, args);

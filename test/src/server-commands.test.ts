@@ -58,6 +58,8 @@ function context(statistics = new Statistics(0)): ServerContext {
     }),
     keyspace: (database) => ({ keys: database === 0 ? 5 : 0, expires: 2 }),
     keysInSlot: () => 4,
+    namesInSlot: (_slot, limit) =>
+      ['a', 'b', 'c', 'd'].slice(0, limit).map((name) => Buffer.from(name)),
     clients: () => [],
     serverCommands,
   };
@@ -110,6 +112,18 @@ describe('Server commands', () => {
       range!.slice(2).map((node) => (node as Reply[]).slice(0, 3)),
       members.map(({ host, clientPort, replicaId }) => [host, clientPort, replicaId]),
     );
+  });
+
+  it('CLUSTER GETKEYSINSLOT gives names, as many as there are', () => {
+    assert.equal(text('CLUSTER GETKEYSINSLOT 5 2'), '*2\r\n$1\r\na\r\n$1\r\nb\r\n');
+    assert.deepEqual((run('CLUSTER GETKEYSINSLOT 5 99') as Buffer[]).length, 4);
+    for (const args of ['16384 1', '-1 1', '5 -1']) {
+      const expected = '-ERR Invalid slot or number of keys\r\n';
+      assert.equal(text(`CLUSTER GETKEYSINSLOT ${args}`), expected);
+    }
+    const expected = '-ERR value is not an integer or out of range\r\n';
+    assert.equal(text('CLUSTER GETKEYSINSLOT x 1'), expected);
+    assert.equal(text('CLUSTER GETKEYSINSLOT 1 1.5'), expected);
   });
 
   it('CLUSTER INFO has exactly one colon a line', () => {

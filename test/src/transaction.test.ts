@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { errorReply, okReply, type Reply } from '../../resp/index.js';
-import { needsTick } from '../../sqlite-sm/index.js';
+import { needsTick, SlicedRead } from '../../sqlite-sm/index.js';
 import { serverCommands } from '../../src/client/commands/index.js';
 import type { ServerContext } from '../../src/client/commands/table.js';
 import { Connection, type HoldReason, type PendingCommand } from '../../src/client/connection.js';
@@ -157,7 +157,7 @@ class Gate {
       const { watched } = pending;
       if (watched === undefined) {
         const reply = machine.read(pending.database, pending.args, nowMs);
-        assert(reply !== needsTick);
+        assert(reply !== needsTick && !(reply instanceof SlicedRead));
         this.#settle(pending, reply);
       } else {
         const names = watched.map(({ name }) => name);

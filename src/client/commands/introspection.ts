@@ -8,6 +8,7 @@ import {
   dataCommands,
   findCommand,
   type KeySpec,
+  keysInRange,
 } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
 import { checkSubcommand, runSubcommand } from './connection.js';
@@ -32,7 +33,7 @@ function commandInfo(command: Command | ServerCommand): Reply {
     setReply(command.categories.map(simpleString)),
     command.tips,
     keys?.keySpecs.map(keySpecReply) ?? [],
-    [],
+    'keySpecs' in command ? (command.subcommands ?? []).map(commandInfo) : [],
   ];
 }
 
@@ -116,7 +117,7 @@ function commandGetKeys(context: ServerContext, _session: Session, args: readonl
   if (!arityAllows(command.arity, given.length)) {
     return errorReply('ERR Invalid number of arguments specified for command');
   }
-  return commandKeys(keys, given);
+  return 'keySpecs' in command ? commandKeys(command, given) : keysInRange(keys, given);
 }
 
 const commandSubcommands: Record<string, { readonly arity: number; readonly run: Subcommand }> = {

@@ -52,6 +52,7 @@ export interface ServerContext {
   /** Of the last entry whose effects SQLite has committed. */
   readonly committedIndex: () => number;
   readonly keysInSlot: (slot: number) => number;
+  readonly namesInSlot: (slot: number, limit: number) => readonly Buffer[];
   readonly clients: () => readonly ClientView[];
   /** All server commands, for COMMAND. */
   readonly serverCommands: readonly ServerCommand[];
