@@ -189,7 +189,7 @@ export const connectionCases: readonly ConformanceCase[] = [
     ],
   },
   {
-    name: 'CLIENT REPLY SKIP: no answer to the next command',
+    name: 'CLIENT REPLY: ON, and a word that is none',
     steps: [
       ['CLIENT REPLY ON', ok],
       ['CLIENT REPLY maybe', syntaxError],
