@@ -27,7 +27,7 @@ import * as net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import RedisParser from 'redis-parser';
 import { encodeReply, type Reply } from '../../resp/index.js';
-import { commandTable, findCommand, needsTick } from '../../sqlite-sm/index.js';
+import { commandTable, databaseCount, findCommand, needsTick } from '../../sqlite-sm/index.js';
 import {
   encodeBatch,
   MachineHarness,
@@ -96,8 +96,36 @@ describe('Redis and the state machine', () => {
   }
 
   async function compare(args: readonly string[], isPastLog: boolean, what: string): Promise<void> {
-    const expected = await oracle.ask(args);
-    const actual = encodeReply(askMachine(args, isPastLog), oracle.protocol);
+    compareReply(args, askMachine(args, isPastLog), await oracle.ask(args), what);
+  }
+
+  /** Names, values and times of every database. */
+  async function compareContents(what: string): Promise<void> {
+    for (let db = 0; db < databaseCount; db++) {
+      assert.equal((await oracle.ask(['SELECT', String(db)])).toString(), '+OK\r\n');
+      const ask = async (args: readonly string[]): Promise<Buffer> => {
+        const reply = readWhole(harness.machine, args.map(toBuffer), harness.nowMs, db);
+        assert(reply !== needsTick, 'Nothing in the stream comes due');
+        const expected = await oracle.ask(args);
+        compareReply(args, reply, expected, `${what}, database ${db}`);
+        return expected;
+      };
+      const names = parseNames(await ask(['KEYS', '*']));
+      for (const name of names) {
+        for (const command of ['TYPE', 'GET', 'PEXPIRETIME']) await ask([command, name]);
+      }
+      if (db === 0) assert.notEqual(names.length, 0, 'The stream leaves keys');
+    }
+    await oracle.ask(['SELECT', '0']);
+  }
+
+  function compareReply(
+    args: readonly string[],
+    reply: Reply,
+    expected: Buffer,
+    what: string,
+  ): void {
+    const actual = encodeReply(reply, oracle.protocol);
     const name = (args[0] as string).toLowerCase();
     const message = `${what}: ${JSON.stringify(args)}`;
     const tolerance = clockTolerance[name];
@@ -134,6 +162,7 @@ describe('Redis and the state machine', () => {
         }
         await compare(command, random.below(2) === 0, `seed ${seed}, command ${i}`);
       }
+      await compareContents(`seed ${seed}, contents`);
     });
   }
 

@@ -245,11 +245,12 @@ export function readWhole(
   machine: SqliteStateMachine,
   args: readonly Buffer[],
   nowMs: number,
+  db = 0,
 ): Reply | typeof needsTick {
-  const first = machine.read(0, args, nowMs);
+  const first = machine.read(db, args, nowMs);
   if (!(first instanceof SlicedRead)) return first;
   for (;;) {
-    const reply = machine.readSlice(0, first, nowMs);
+    const reply = machine.readSlice(db, first, nowMs);
     if (reply !== undefined) return reply;
   }
 }
