@@ -24,6 +24,7 @@ import {
 } from '../raft/index.js';
 import { isErrorReply, type Reply } from '../resp/index.js';
 import { FatalMachineError, needsTick, SqliteStateMachine } from '../sqlite-sm/index.js';
+import { BlockedClients } from './client/blocked-clients.js';
 import { ClientPort } from './client/client-port.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
@@ -35,6 +36,13 @@ import {
   movedReply,
   uncertainReply,
 } from './client/dispatcher.js';
+import {
+  defaultMonitorSettings,
+  ExecutionTimes,
+  type MonitorSettings,
+} from './client/execution-times.js';
+import { LatencyMonitor } from './client/latency-monitor.js';
+import { SlowLog } from './client/slow-log.js';
 import { Topology } from './cluster/topology.js';
 import { machineFiles } from './files.js';
 import type { GroupMember } from './identity.js';
@@ -72,6 +80,8 @@ interface Stranded {
 }
 
 const sampleMs = 1000;
+/** The event loop is late when this timer is. */
+const loopCheckMs = 100;
 const handOverPollMs = 5;
 const MiB = 1024 * 1024;
 /** Unused buffers kept for the next entries. */
@@ -82,10 +92,22 @@ export class Replica {
   readonly #log: Logger;
   readonly #topology: Topology;
   readonly #statistics = new Statistics(nodeClock.monotonicMs());
+  readonly #settings: MonitorSettings = defaultMonitorSettings;
+  readonly #slowLog = new SlowLog(() => this.#settings.slowlogMaxLen);
+  readonly #latency = new LatencyMonitor(() => this.#settings.latencyMonitorThreshold);
+  readonly #times = new ExecutionTimes({
+    settings: this.#settings,
+    slowLog: this.#slowLog,
+    latency: this.#latency,
+    nowMs: () => nodeClock.wallMs(),
+  });
+  readonly #blocked = new BlockedClients();
   readonly #clients: ClientPort;
   readonly #machine: SqliteStateMachine;
   readonly #node: RaftNode;
   readonly #sampleTimer: NodeJS.Timeout;
+  readonly #loopTimer: NodeJS.Timeout;
+  #loopCheckedMs = nodeClock.monotonicMs();
   /** Commands that certainly have no effect, whose clients are told the leader once there is one. */
   #stranded: Stranded[] = [];
   #strandedTimer: NodeJS.Timeout | undefined;
@@ -136,6 +158,7 @@ export class Replica {
       password: config.password,
       electionHoldMs: config.electionHoldMs,
       statistics: this.#statistics,
+      blocked: this.#blocked,
       nowMs: () => nodeClock.wallMs(),
       monotonicMs: () => nodeClock.monotonicMs(),
       runReads: (reads) => this.#onReadable(reads),
@@ -147,9 +170,12 @@ export class Replica {
       options: config.raft,
       ...storage,
       transport: bus,
-      machine: new ReplicatedMachine(this.#machine, (pending, reply) =>
-        this.#settle(pending, reply),
-      ),
+      machine: new ReplicatedMachine({
+        machine: this.#machine,
+        settle: (pending, reply) => this.#settle(pending, reply),
+        times: this.#times,
+        monotonicMs: () => nodeClock.monotonicMs(),
+      }),
       pool,
       clock: nodeClock,
       timers: nodeTimers,
@@ -160,6 +186,7 @@ export class Replica {
         onReadable: (contexts) => this.#onReadable(contexts),
         onReadsDropped: (contexts) => this.#strand(contexts as readonly PendingCommand[]),
         onApplied: () => this.#onApplied(),
+        onTurn: () => this.#blocked.check(),
         onFatal: (error) => events.onFatal(error),
         onWarning: (text) => log.warn(text),
       },
@@ -168,6 +195,7 @@ export class Replica {
       () => this.#statistics.sample(nodeClock.monotonicMs()),
       sampleMs,
     );
+    this.#loopTimer = setInterval(() => this.#checkLoop(), loopCheckMs);
   }
 
   async #listen(): Promise<void> {
@@ -178,7 +206,9 @@ export class Replica {
       holds: this.#clients,
       context: this.#serverContext(),
       statistics: this.#statistics,
+      blocked: this.#blocked,
       nowMs: () => nodeClock.wallMs(),
+      monotonicMs: () => nodeClock.monotonicMs(),
     });
     await this.#clients.listen(dispatcher);
     this.#node.start();
@@ -202,6 +232,7 @@ export class Replica {
     this.#clients.flush();
     this.#clients.closeAll();
     clearInterval(this.#sampleTimer);
+    clearInterval(this.#loopTimer);
     clearInterval(this.#strandedTimer);
     this.#machine.close();
     this.#log.info('replica stopped');
@@ -245,6 +276,7 @@ export class Replica {
     if (!connection.hasRoom) return connection.park(pending);
     // A leadership that ended meanwhile: its clock is no longer ours to ask.
     if (!this.#node.isServing) return this.#strand([pending]);
+    const startedMs = nodeClock.monotonicMs();
     const reply = this.#machine.read(pending.database, pending.args, this.#node.nowMs());
     if (reply === needsTick) {
       // The key is due by the leader's clock, but the state's clock has not got there: expiry must
@@ -253,7 +285,20 @@ export class Replica {
       return;
     }
     this.#statistics.keyspaceReads += 1;
+    this.#timeRead(pending, (nodeClock.monotonicMs() - startedMs) * 1000);
     this.#settle(pending, reply);
+  }
+
+  #timeRead({ command, connection, args }: PendingCommand, microseconds: number): void {
+    if (command === undefined || !this.#times.add(command.name, microseconds)) return;
+    this.#times.addSlow(command, microseconds, connection.session, args);
+  }
+
+  #checkLoop(): void {
+    const nowMs = nodeClock.monotonicMs();
+    const lateMs = nowMs - this.#loopCheckedMs - loopCheckMs;
+    this.#loopCheckedMs = nowMs;
+    this.#latency.add('event-loop', Math.floor(nodeClock.wallMs() / 1000), lateMs);
   }
 
   // ---------------------------------------------------------------------------- leadership
@@ -262,6 +307,7 @@ export class Replica {
     const { term, leaderId, isServing } = this.#node;
     this.#topology.onLeadership(leaderId, term);
     this.#log.info({ term, leaderId, isServing }, 'leadership changed');
+    if (!this.#node.isLeader) this.#blocked.onDemoted();
     if (this.#topology.leader === undefined) return;
     if (this.#topology.leader === this.#topology.self && !isServing) return;
     this.#resolveStranded();
@@ -321,6 +367,15 @@ export class Replica {
       }),
       keysInSlot: (slot) => this.#machine.keysInSlot(0, slot),
       clients: () => this.#clients.views,
+      pause: this.#clients.pause,
+      blocked: this.#blocked,
+      slowLog: this.#slowLog,
+      latency: this.#latency,
+      times: this.#times,
+      enableDebugCommand: () => 'no',
+      sleep: (milliseconds) => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+      },
       serverCommands,
     };
   }

@@ -10,6 +10,7 @@
 
 import type { Socket } from 'node:net';
 import { errorReply, type Reply, ReplyBuffer, RequestParser } from '../../resp/index.js';
+import type { Command } from '../../sqlite-sm/index.js';
 import { limits } from '../options.js';
 import type { Session } from './session.js';
 
@@ -25,6 +26,10 @@ export class PendingCommand {
   readonly slot: number;
   /** Of a read: views of what arrived. */
   readonly args: readonly Buffer[];
+  /** What is timed when it is executed; undefined: nothing. */
+  command: Command | undefined = undefined;
+  /** Its client asked for no reply. */
+  isSilent = false;
   isSettled = false;
   reply: Reply = null;
 
@@ -50,7 +55,9 @@ export type HoldReason =
   /** For earlier commands of its connection. */
   | 'order'
   /** For commands of everybody to be applied. */
-  | 'overload';
+  | 'overload'
+  /** For the end of CLIENT PAUSE. */
+  | 'pause';
 
 export interface ConnectionOwner {
   /** Runs the command or queues it; false when it must be held. */
@@ -78,6 +85,7 @@ export class Connection {
   /** Reads whose answers would only pile up, oldest first. */
   #parked: PendingCommand[] = [];
   #held: Buffer[] | undefined;
+  #isBlocked = false;
   #isOutputFull = false;
   #isPaused = false;
   #isProcessing = false;
@@ -103,6 +111,11 @@ export class Connection {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Its last command waits for something to happen: none behind it runs. */
+  get isBlocked(): boolean {
+    return this.#isBlocked;
   }
 
   get hasPending(): boolean {
@@ -134,6 +147,7 @@ export class Connection {
 
   /** Answers the command that is being dispatched. */
   reply(reply: Reply): void {
+    if (this.session.silentReplies > 0) return this.#skipReply();
     if (!this.hasPending) {
       this.#output.append(reply, this.session.protocol);
       return;
@@ -146,9 +160,30 @@ export class Connection {
 
   /** The command that is being dispatched will be answered later, by `settle`. */
   replyLater(pending: PendingCommand): void {
+    if (this.session.silentReplies > 0) {
+      this.#skipReply();
+      pending.isSilent = true;
+    }
     this.#queue.push(pending);
     if (pending.isRead) this.#pendingReads += 1;
     if (pending.isLoggedRead) this.#loggedReads += 1;
+  }
+
+  #skipReply(): void {
+    this.session.silentReplies -= 1;
+  }
+
+  /** The command that is being dispatched, and everything behind it, waits for `unblock`. */
+  block(pending: PendingCommand): void {
+    this.replyLater(pending);
+    this.#isBlocked = true;
+  }
+
+  unblock(pending: PendingCommand, reply: Reply): void {
+    this.#isBlocked = false;
+    this.settle(pending, reply);
+    this.flush();
+    this.resume();
   }
 
   /** False when the client has not taken the answers there are; the read is then to be parked. */
@@ -171,7 +206,7 @@ export class Connection {
     while (this.#head < this.#queue.length) {
       const next = this.#queue[this.#head]!;
       if (!next.isSettled) return this.#forgetAnswered();
-      this.#output.append(next.reply, this.session.protocol);
+      if (!next.isSilent) this.#output.append(next.reply, this.session.protocol);
       this.#head += 1;
       if (this.outputBytes > limits.outputBytesMax) return this.destroy();
     }
@@ -226,10 +261,14 @@ export class Connection {
     this.flush();
   }
 
+  get #mayDispatch(): boolean {
+    return !this.#isClosed && !this.#isOutputFull && !this.#isBlocked && !this.session.isClosing;
+  }
+
   #process(): void {
     if (this.#isProcessing) return;
     this.#isProcessing = true;
-    while (!this.#isClosed && !this.#isOutputFull && !this.session.isClosing) {
+    while (this.#mayDispatch) {
       const args = this.#held ?? this.parser.next();
       if (args === undefined) {
         this.#checkProtocol();
@@ -273,7 +312,7 @@ export class Connection {
   }
 
   #pauseOrResume(): void {
-    const isWaiting = this.#held !== undefined || this.#isOutputFull;
+    const isWaiting = this.#held !== undefined || this.#isOutputFull || this.#isBlocked;
     const mustPause = isWaiting && this.parser.bufferedBytes > limits.inputPauseBytes;
     if (mustPause === this.#isPaused || this.#isClosed) return;
     this.#isPaused = mustPause;
@@ -309,6 +348,8 @@ export class Connection {
    */
   #onEnd(): void {
     this.#hasEnded = true;
+    // There is nobody whom the wait would serve.
+    if (this.#isBlocked) return this.destroy();
     this.#process();
     if (this.#held !== undefined && this.holdReason !== 'order') this.#drop();
     this.flush();
@@ -325,6 +366,7 @@ export class Connection {
     this.#socket.destroySoon();
   }
 
+  /** Ends the connection at once, whatever it is owed. */
   destroy(): void {
     this.#socket.destroy();
   }

@@ -3,8 +3,8 @@
 // The order is the specification: what a client is told first depends on it. Each step either
 // answers, or holds the command until something changes, or lets it pass to the next one.
 //
-//   known? ─▶ arity? ─▶ authenticated? ─▶ server command: runs here, now
-//                                      └▶ data command: limits? ─▶ route ─▶ write or read
+//   known? ─▶ arity? ─▶ authenticated? ─▶ paused? ─▶ server command: runs here, now
+//                                                 └▶ data command: limits? ─▶ route ─▶ write or read
 //
 // Writes become part of the open entry; reads are confirmed by a majority and then answered from the
 // state. On one connection a read behind an unfinished write travels in an entry itself, and a write
@@ -25,8 +25,17 @@ import { type Route, routeOf } from '../cluster/route.js';
 import type { Topology } from '../cluster/topology.js';
 import { limits } from '../options.js';
 import type { Statistics } from '../statistics.js';
+import type { BlockedClients } from './blocked-clients.js';
+import type { ClientPause } from './client-pause.js';
 import { findServerCommand } from './commands/index.js';
-import { arityAllows, type ServerCommand, type ServerContext } from './commands/table.js';
+import { refusalOf } from './commands/refused.js';
+import {
+  arityAllows,
+  type Blocking,
+  lowerCase,
+  type ServerCommand,
+  type ServerContext,
+} from './commands/table.js';
 import { type Connection, type HoldReason, noArguments, PendingCommand } from './connection.js';
 
 /** The Raft side of a replica, as far as commands need it. */
@@ -42,6 +51,7 @@ export interface CommandLog {
 }
 
 export interface Holds {
+  readonly pause: ClientPause;
   hold(connection: Connection, reason: HoldReason): void;
 }
 
@@ -51,7 +61,9 @@ export class Dispatcher {
   readonly #holds: Holds;
   readonly #context: ServerContext;
   readonly #statistics: Statistics;
+  readonly #blocked: BlockedClients;
   readonly #nowMs: () => number;
+  readonly #monotonicMs: () => number;
 
   constructor(options: {
     readonly log: CommandLog;
@@ -59,14 +71,18 @@ export class Dispatcher {
     readonly holds: Holds;
     readonly context: ServerContext;
     readonly statistics: Statistics;
+    readonly blocked: BlockedClients;
     readonly nowMs: () => number;
+    readonly monotonicMs: () => number;
   }) {
     this.#log = options.log;
     this.#topology = options.topology;
     this.#holds = options.holds;
     this.#context = options.context;
     this.#statistics = options.statistics;
+    this.#blocked = options.blocked;
     this.#nowMs = options.nowMs;
+    this.#monotonicMs = options.monotonicMs;
   }
 
   /** False when the command has to be given again later (see `Holds`). */
@@ -75,7 +91,9 @@ export class Dispatcher {
     const command = findCommand(name);
     if (command === undefined) {
       const serverCommand = findServerCommand(name);
-      if (serverCommand === undefined) return this.#refuse(connection, unknownCommand(args));
+      if (serverCommand === undefined) {
+        return this.#refuse(connection, refusalOf(name) ?? unknownCommand(args));
+      }
       return this.#runServerCommand(connection, serverCommand, args);
     }
     if (!arityFits(command, args.length)) {
@@ -93,20 +111,56 @@ export class Dispatcher {
     if (!session.isAuthenticated && !command.flags.includes('no_auth')) {
       return this.#refuse(connection, notAuthenticated);
     }
+    if (this.#holds.pause.mode === 'all') {
+      this.#holds.hold(connection, 'pause');
+      return false;
+    }
+    const data = command.findData?.(args);
+    if (data !== undefined) return this.#runDataSubcommand(connection, data, args);
     // It changes how replies look, or ends the connection: earlier replies come first.
     if (command.isBarrier && connection.hasPending) {
       this.#holds.hold(connection, 'order');
       return false;
     }
-    this.#count(connection, command.name);
+    const name = fullName(command, args);
+    this.#count(connection, name);
+    if (command.block !== undefined) return this.#runBlocking(connection, command, args);
+    const startedMs = this.#monotonicMs();
     const reply = command.run(this.#context, session, args);
+    const microseconds = (this.#monotonicMs() - startedMs) * 1000;
+    if (this.#context.times.add(name, microseconds)) {
+      this.#context.times.addSlow(command, microseconds, session, args);
+    }
     connection.parser.authenticated = session.isAuthenticated;
     if (isErrorReply(reply)) this.#statistics.errorReplies += 1;
     connection.reply(reply);
     return true;
   }
 
+  /** Its time is spent waiting, not executing, and is not counted. */
+  #runBlocking(connection: Connection, command: ServerCommand, args: readonly Buffer[]): boolean {
+    const outcome = command.block!(this.#context, connection.session, args);
+    if (isBlocking(outcome)) {
+      this.#blocked.block(new PendingCommand(connection, false, 0, 0, noArguments), outcome);
+      return true;
+    }
+    if (isErrorReply(outcome)) this.#statistics.errorReplies += 1;
+    connection.reply(outcome);
+    return true;
+  }
+
+  /** The row is found by its own name from here on, `memory|usage` for MEMORY USAGE. */
+  #runDataSubcommand(connection: Connection, command: Command, args: readonly Buffer[]): boolean {
+    if (!arityFits(command, args.length)) return this.#refuse(connection, wrongArity(command.name));
+    return this.#dispatchData(connection, command, [Buffer.from(command.name), ...args.slice(1)]);
+  }
+
   #dispatchData(connection: Connection, command: Command, args: Buffer[]): boolean {
+    const { mode } = this.#holds.pause;
+    if (mode !== 'none' && (mode === 'all' || command.isWrite)) {
+      this.#holds.hold(connection, 'pause');
+      return false;
+    }
     const keys = commandKeys(command, args);
     for (const key of keys) {
       if (key.length > limits.keyBytesMax) return this.#refuse(connection, keyTooLong);
@@ -132,6 +186,7 @@ export class Dispatcher {
     } else {
       const { database } = connection.session;
       const pending = new PendingCommand(connection, true, database, route.slot, args);
+      pending.command = command;
       connection.replyLater(pending);
       log.requestRead(pending);
     }
@@ -143,6 +198,7 @@ export class Dispatcher {
   #append(connection: Connection, command: Command, slot: number, args: Buffer[]): void {
     const { database } = connection.session;
     const pending = new PendingCommand(connection, false, database, slot, noArguments);
+    pending.command = command;
     pending.isLoggedRead = !command.isWrite;
     connection.replyLater(pending);
     const offset = this.#log.reserve(commandByteLength(args), pending);
@@ -176,6 +232,18 @@ export class Dispatcher {
     session.lastCommandAtMs = this.#nowMs();
     this.#statistics.commandsProcessed += 1;
   }
+}
+
+/** With the subcommand of a container, as Redis counts and shows it. */
+function fullName(command: ServerCommand, args: readonly Buffer[]): string {
+  const { name, subcommands } = command;
+  if (subcommands === undefined || args.length < 2) return name;
+  const subcommand = lowerCase(args[1]!);
+  return Object.hasOwn(subcommands, subcommand) ? `${name}|${subcommand}` : name;
+}
+
+function isBlocking(outcome: Blocking | Reply): outcome is Blocking {
+  return typeof outcome === 'object' && outcome !== null && 'isDone' in outcome;
 }
 
 const notAuthenticated = errorReply('NOAUTH Authentication required.');

@@ -2,9 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { encodeReply, type MapReply, type Reply } from '../../resp/index.js';
+import { ClientPause } from '../../src/client/client-pause.js';
 import { findServerCommand, serverCommands } from '../../src/client/commands/index.js';
 import type { ServerContext } from '../../src/client/commands/table.js';
+import { defaultMonitorSettings, ExecutionTimes } from '../../src/client/execution-times.js';
+import { LatencyMonitor } from '../../src/client/latency-monitor.js';
 import { Session } from '../../src/client/session.js';
+import { SlowLog } from '../../src/client/slow-log.js';
 import { Topology } from '../../src/cluster/topology.js';
 import { Statistics } from '../../src/statistics.js';
 
@@ -21,6 +25,9 @@ const members = ids.map((replicaId, at) => ({
 function context(): ServerContext {
   const topology = new Topology(1, members, ids[1]!);
   topology.onLeadership(ids[0], 3);
+  const slowLog = new SlowLog(() => 128);
+  const latency = new LatencyMonitor(() => 0);
+  const nowMs = (): number => 1_700_000_000_123;
   return {
     topology,
     statistics: new Statistics(0),
@@ -33,7 +40,7 @@ function context(): ServerContext {
     },
     password: '',
     maxclients: 10,
-    nowMs: () => 1_700_000_000_123,
+    nowMs,
     raft: () => ({
       role: 'follower',
       term: 3,
@@ -51,6 +58,13 @@ function context(): ServerContext {
     keyspace: (database) => ({ keys: database === 0 ? 5 : 0, expires: 2 }),
     keysInSlot: () => 4,
     clients: () => [],
+    pause: new ClientPause({ monotonicMs: () => 0, onEnd: () => {} }),
+    blocked: { count: 0, unblock: () => false },
+    slowLog,
+    latency,
+    times: new ExecutionTimes({ settings: defaultMonitorSettings, slowLog, latency, nowMs }),
+    enableDebugCommand: () => 'no',
+    sleep: () => assert.fail('Nothing may sleep'),
     serverCommands,
   };
 }

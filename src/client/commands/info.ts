@@ -28,7 +28,7 @@ const sections: Record<string, (context: ServerContext) => Section> = {
   clients: (context) => [
     ['connected_clients', context.clients().length],
     ['maxclients', context.maxclients],
-    ['blocked_clients', 0],
+    ['blocked_clients', context.blocked.count],
   ],
   memory: (context) => [
     ['used_memory', context.process.memoryBytes()],

@@ -5,7 +5,7 @@ import { databaseCount, matchesGlob } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
 import { runSubcommand } from './connection.js';
 import { infoText } from './info.js';
-import { lowerCase, type ServerCommand, type ServerContext, type Subcommand } from './table.js';
+import { lowerCase, type ServerCommand, type ServerContext, type Subcommands } from './table.js';
 
 /**
  * What Redis' parameters are in Holt. Clients ask for some of these before they begin; redis-benchmark
@@ -38,7 +38,7 @@ function configGet(context: ServerContext, _session: Session, args: readonly Buf
   return mapReply(matching);
 }
 
-const configSubcommands: Record<string, { readonly arity: number; readonly run: Subcommand }> = {
+const configSubcommands: Subcommands = {
   get: { arity: -3, run: configGet },
 };
 
@@ -83,6 +83,7 @@ export const adminCommands = [
     complexity: 'Depends on subcommand.',
     isBarrier: false,
     run: config,
+    subcommands: configSubcommands,
   },
   {
     name: 'info',

@@ -2,21 +2,31 @@
 // (`sqlite-sm/commands/table.ts`), so COMMAND can show both.
 
 import type { RaftStatus } from '../../../raft/index.js';
-import type { Reply } from '../../../resp/index.js';
-import type { AclCategory } from '../../../sqlite-sm/index.js';
+import type { ErrorReply, Reply } from '../../../resp/index.js';
+import type { AclCategory, Command } from '../../../sqlite-sm/index.js';
 import type { Topology } from '../../cluster/topology.js';
 import type { Statistics } from '../../statistics.js';
+import type { ClientPause } from '../client-pause.js';
+import type { ExecutionTimes } from '../execution-times.js';
+import type { LatencyMonitor } from '../latency-monitor.js';
 import type { Session } from '../session.js';
+import type { SlowLog } from '../slow-log.js';
 
 export type ServerCommandFlag =
   | 'admin'
+  | 'blocking'
   | 'fast'
   | 'loading'
+  | 'no_async_loading'
   | 'no_auth'
+  | 'no_multi'
   | 'noscript'
   | 'readonly'
   | 'sentinel'
+  | 'skip_slowlog'
   | 'stale';
+
+export type ServerCategory = '@admin' | '@blocking' | '@connection';
 
 /** What server commands may know of the replica they run on. */
 export interface ServerContext {
@@ -37,6 +47,19 @@ export interface ServerContext {
   readonly keyspace: (database: number) => { readonly keys: number; readonly expires: number };
   readonly keysInSlot: (slot: number) => number;
   readonly clients: () => readonly ClientView[];
+  readonly pause: ClientPause;
+  readonly blocked: {
+    readonly count: number;
+    /** By the id of its session; false when it is not blocked. See `BlockedClients`. */
+    readonly unblock: (sessionId: number, error: ErrorReply | undefined) => boolean;
+  };
+  readonly slowLog: SlowLog;
+  readonly latency: LatencyMonitor;
+  readonly times: ExecutionTimes;
+  /** Who may use DEBUG: nobody, clients on this machine, everybody. */
+  readonly enableDebugCommand: () => 'no' | 'local' | 'yes';
+  /** Holds the whole process. Milliseconds. */
+  readonly sleep: (milliseconds: number) => void;
   /** All server commands, for COMMAND. */
   readonly serverCommands: readonly ServerCommand[];
 }
@@ -47,6 +70,19 @@ export interface ClientView {
   readonly pendingCount: number;
   readonly inputBytes: number;
   readonly outputBytes: number;
+  /** Its command waits for something to happen. */
+  readonly isBlocked: boolean;
+  /** Ends the connection at once, whatever it is owed. */
+  destroy(): void;
+}
+
+/** What a command waits for. */
+export interface Blocking {
+  readonly isDone: () => boolean;
+  /** The reply when it is done, and when the time is up. */
+  readonly reply: () => Reply;
+  /** Milliseconds; 0 is for ever. */
+  readonly timeoutMs: number;
 }
 
 export interface ServerCommand {
@@ -55,16 +91,33 @@ export interface ServerCommand {
   /** Number of arguments with the name; negative: at least that many. */
   readonly arity: number;
   readonly flags: readonly ServerCommandFlag[];
-  readonly categories: readonly (AclCategory | '@admin' | '@connection')[];
+  readonly categories: readonly (AclCategory | ServerCategory)[];
   readonly tips: readonly string[];
-  readonly group: 'connection' | 'cluster' | 'server';
+  readonly group: 'connection' | 'cluster' | 'generic' | 'server';
   readonly since: string;
   readonly summary: string;
   readonly complexity: string;
   /** It changes how replies look, or ends the connection: it waits for all earlier replies. */
   readonly isBarrier: boolean;
   readonly run: (context: ServerContext, session: Session, args: readonly Buffer[]) => Reply;
+  /** Of a container. */
+  readonly subcommands?: Subcommands;
+  /**
+   * Of a command that may wait: what for, or the reply at once. `run` is the form that never waits.
+   */
+  readonly block?: (
+    context: ServerContext,
+    session: Session,
+    args: readonly Buffer[],
+  ) => Blocking | Reply;
+  /** Of a container with a subcommand that needs data: its row, when these arguments name it. */
+  readonly findData?: (args: readonly Buffer[]) => Command | undefined;
 }
+
+/** By lower-case name. The arity counts from the container's name. */
+export type Subcommands = Readonly<
+  Record<string, { readonly arity: number; readonly run: Subcommand }>
+>;
 
 export type Subcommand = (
   context: ServerContext,
