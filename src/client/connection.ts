@@ -177,6 +177,7 @@ export class Connection {
   block(pending: PendingCommand): void {
     this.replyLater(pending);
     this.#isBlocked = true;
+    this.#endIfNobodyWaits();
   }
 
   unblock(pending: PendingCommand, reply: Reply): void {
@@ -348,11 +349,15 @@ export class Connection {
    */
   #onEnd(): void {
     this.#hasEnded = true;
-    // There is nobody whom the wait would serve.
-    if (this.#isBlocked) return this.destroy();
+    this.#endIfNobodyWaits();
     this.#process();
     if (this.#held !== undefined && this.holdReason !== 'order') this.#drop();
     this.flush();
+  }
+
+  /** A wait serves nobody when its client has gone. */
+  #endIfNobodyWaits(): void {
+    if (this.#isBlocked && this.#hasEnded) this.destroy();
   }
 
   #drop(): void {

@@ -27,9 +27,11 @@ interface Executed {
   readonly flags: readonly string[];
 }
 
-/** Bucket k holds what took less than `boundNanoseconds(k)`; the last one all the rest. */
+/** Bucket k holds what took less than 1032 × 2^k nanoseconds; the last one all the rest. */
 const bucketCount = 32;
 const firstBoundNanoseconds = 1032;
+/** In the last bucket. */
+const boundsMax = 2 ** (bucketCount - 1) - 1;
 
 export class ExecutionTimes {
   readonly #settings: MonitorSettings;
@@ -57,8 +59,8 @@ export class ExecutionTimes {
       histogram = new Uint32Array(bucketCount);
       this.#histograms.set(name, histogram);
     }
-    const bucket = 32 - Math.clz32((microseconds * 1000) / firstBoundNanoseconds);
-    histogram[Math.min(bucket, bucketCount - 1)]! += 1;
+    const bounds = Math.min((microseconds * 1000) / firstBoundNanoseconds, boundsMax);
+    histogram[32 - Math.clz32(bounds)]! += 1;
     const { slowlogLogSlowerThan, latencyMonitorThreshold } = this.#settings;
     if (slowlogLogSlowerThan >= 0 && microseconds >= slowlogLogSlowerThan) return true;
     return latencyMonitorThreshold > 0 && microseconds >= latencyMonitorThreshold * 1000;

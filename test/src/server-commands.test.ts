@@ -79,11 +79,11 @@ function session(): Session {
   });
 }
 
-function run(line: string, on = session()): Reply {
+function run(line: string, on = session(), changes: Partial<ServerContext> = {}): Reply {
   const args = line.split(' ').map((word) => Buffer.from(word));
   const command = findServerCommand(args[0]!);
   assert(command, `${line} is no server command`);
-  return command.run(context(), on, args);
+  return command.run({ ...context(), ...changes }, on, args);
 }
 
 function text(line: string): string {
@@ -170,5 +170,84 @@ describe('Server commands', () => {
       text('client setname'),
       "-ERR wrong number of arguments for 'client|setname' command\r\n",
     );
+  });
+
+  it('DEBUG SLEEP is for those who are allowed to, and sleeps', () => {
+    const slept: number[] = [];
+    const sleep = (milliseconds: number): void => {
+      slept.push(milliseconds);
+    };
+    const debug = (allowed: 'no' | 'local' | 'yes', line: string): string =>
+      encodeReply(run(line, session(), { sleep, enableDebugCommand: () => allowed }), 2).toString();
+    assert.match(debug('no', 'debug sleep 1'), /^-ERR DEBUG command not allowed\. /);
+    assert.equal(debug('local', 'debug sleep 0.25'), '+OK\r\n');
+    assert.equal(debug('yes', 'debug sleep x'), '+OK\r\n');
+    assert.match(
+      debug('yes', 'debug object k'),
+      /^-ERR unknown subcommand 'object'\. Try DEBUG HELP/,
+    );
+    assert.deepEqual(slept, [250]);
+  });
+
+  it('ACL shows the hash of the password, never the password', () => {
+    const password = 'secret';
+    const hash = '2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b';
+    assert.deepEqual(run('acl list', session(), { password }), [
+      `user default on #${hash} ~* &* +@all`,
+    ]);
+    const user = run('acl getuser default', session(), { password }) as MapReply;
+    assert.deepEqual(user.entries[1], ['passwords', [hash]]);
+  });
+
+  it('LATENCY GRAPH and DOCTOR tell of the events', () => {
+    const latency = new LatencyMonitor(() => 1);
+    const now = Math.floor(context().nowMs() / 1000);
+    latency.add('command', now - 90, 100);
+    latency.add('command', now - 5, 10);
+    const { text: graph } = run('latency graph command', session(), { latency }) as {
+      text: string;
+    };
+    assert.deepEqual(graph.split('\n'), [
+      'command - high 100 ms, low 10 ms (all time high 100 ms)',
+      '-'.repeat(80),
+      '# ',
+      '| ',
+      '| ',
+      '|_',
+      '  ',
+      '15',
+      'ms',
+      '',
+    ]);
+    assert.deepEqual(run('latency latest', session(), { latency }), [
+      ['command', now - 5, 10, 100],
+    ]);
+    const { text: report } = run('latency doctor', session(), { latency }) as { text: string };
+    assert.match(
+      report,
+      /^command: 2 latency spikes \(average 55ms\)\. Worst all time event 100ms\./,
+    );
+  });
+
+  it('COMMAND DOCS tells of subcommands, each with its own facts', () => {
+    const docs = run('command docs client') as MapReply;
+    const [[name, client]] = docs.entries as [[string, MapReply]];
+    assert.equal(name, 'client');
+    const [, subcommands] = client.entries.find(([key]) => key === 'subcommands') as [
+      string,
+      MapReply,
+    ];
+    const names = subcommands.entries.map(([key]) => key);
+    assert.equal(names.length, 18);
+    assert(names.includes('client|no-touch'));
+  });
+
+  it('HELP of every container ends as in Redis', () => {
+    for (const { name, subcommands } of serverCommands) {
+      if (subcommands?.help === undefined) continue;
+      const lines = (run(`${name} help`) as unknown as { text: string }[]).map((line) => line.text);
+      assert.match(lines[0]!, new RegExp(`^${name.toUpperCase()} <subcommand> `));
+      assert.deepEqual(lines.slice(-2), ['HELP', '    Print this help.']);
+    }
   });
 });

@@ -2,7 +2,7 @@
 // https://redis.io/docs/latest/commands/acl/
 
 import { createHash } from 'node:crypto';
-import { errorReply, mapReply, type Reply, setReply, simpleString } from '../../../resp/index.js';
+import { errorReply, mapReply, type Reply, setReply } from '../../../resp/index.js';
 import { dataCommands } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
 import { helpReply, runSubcommand } from './connection.js';
@@ -69,7 +69,7 @@ function getuser({ password }: ServerContext, _session: Session, args: readonly 
   if (!args[2]!.equals(Buffer.from('default'))) return null;
   const flags = password === '' ? ['on', 'nopass'] : ['on'];
   return mapReply([
-    ['flags', setReply(flags.map(simpleString))],
+    ['flags', setReply(flags)],
     ['passwords', password === '' ? [] : [hashOf(password)]],
     ['commands', '+@all'],
     ['keys', '~*'],

@@ -8,7 +8,6 @@ import {
   okReply,
   type Reply,
   setReply,
-  simpleString,
   verbatim,
 } from '../../../resp/index.js';
 import type { Session } from '../session.js';
@@ -105,7 +104,7 @@ function caching(): Reply {
 
 function trackinginfo(): Reply {
   return mapReply([
-    ['flags', setReply([simpleString('off')])],
+    ['flags', setReply(['off'])],
     ['redirect', noRedirection],
     ['prefixes', []],
   ]);

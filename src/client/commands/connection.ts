@@ -15,6 +15,7 @@ import {
 import { databaseCount } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
 import { redisVersion } from './info.js';
+import { parseCount } from './numbers.js';
 import {
   arityAllows,
   lowerCase,
@@ -93,14 +94,14 @@ function isSameSecret(a: Buffer, b: Buffer): boolean {
 function hello(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
   let protocol: 2 | 3 = session.protocol;
   if (args.length > 1) {
-    const text = args[1]!.toString('latin1');
-    if (!/^-?\d+$/.test(text)) {
+    const version = parseCount(args[1]!);
+    if (version === undefined) {
       return errorReply('ERR Protocol version is not an integer or out of range');
     }
-    if (text !== '2' && text !== '3') {
+    if (version !== 2 && version !== 3) {
       return errorReply('NOPROTO unsupported protocol version');
     }
-    protocol = text === '2' ? 2 : 3;
+    protocol = version;
   }
   let name: string | undefined;
   for (let at = 2; at < args.length; ) {

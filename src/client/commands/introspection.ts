@@ -45,9 +45,9 @@ function commandInfo(command: AnyCommand): Reply {
     command.lastKey ?? 0,
     command.keyStep ?? 0,
     setReply(command.categories.map(simpleString)),
-    command.tips,
-    (command.keySpecs ?? []).map(keySpecReply),
-    subcommandsOf(command).map(commandInfo),
+    setReply(command.tips),
+    setReply((command.keySpecs ?? []).map(keySpecReply)),
+    setReply(subcommandsOf(command).map(commandInfo)),
   ];
 }
 

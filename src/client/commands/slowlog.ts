@@ -11,8 +11,9 @@ const countDefault = 10;
 /** Of each entry: id, seconds since the epoch, microseconds, arguments, address and client name. */
 function get({ slowLog }: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
   if (args.length > 3) {
+    const given = args[1]!.toString('latin1');
     return errorReply(
-      "ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.",
+      `ERR unknown subcommand or wrong number of arguments for '${given}'. Try SLOWLOG HELP.`,
     );
   }
   const count = args[2] === undefined ? countDefault : parseCount(args[2]);
