@@ -91,9 +91,8 @@ export class Dispatcher {
     const command = findCommand(name);
     if (command === undefined) {
       const serverCommand = findServerCommand(name);
-      if (serverCommand === undefined) {
-        return this.#refuse(connection, refusalOf(name) ?? unknownCommand(args));
-      }
+      if (serverCommand === undefined)
+        return this.#refuse(connection, this.#refusal(connection, args));
       return this.#runServerCommand(connection, serverCommand, args);
     }
     if (!arityFits(command, args.length)) {
@@ -101,6 +100,12 @@ export class Dispatcher {
     }
     if (!connection.session.isAuthenticated) return this.#refuse(connection, notAuthenticated);
     return this.#dispatchData(connection, command, args);
+  }
+
+  #refusal({ session }: Connection, args: readonly Buffer[]): Reply {
+    const known = refusalOf(args[0]!);
+    if (known === undefined) return unknownCommand(args);
+    return session.isAuthenticated ? known : notAuthenticated;
   }
 
   #runServerCommand(connection: Connection, command: ServerCommand, args: Buffer[]): boolean {

@@ -360,6 +360,7 @@ describe('The connect set', () => {
     const connection = await connect();
     await connection.call('SET', 'counted', '1');
     await connection.call('GET', 'counted');
+    await connection.call('CLIENT', 'ID');
     await connection.call('HELLO', 3);
     const all = (await connection.call('LATENCY', 'HISTOGRAM', 'set', 'get', 'client')) as Record<
       string,
