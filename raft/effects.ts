@@ -1,8 +1,8 @@
 // The world as `raft/` sees it: files, timers, clocks and chance, as interfaces.
 //
 // Nothing in this folder reaches for `fs`, `net`, `Date` or `Math.random` by itself; whoever starts
-// a replica hands the effects in. `raft/node-effects.ts` has the real ones. A test hands in files
-// that forget what was not synced, a clock that jumps and chance that repeats.
+// a replica hands the effects in. `raft/node-effects.ts` and `raft/node-files.ts` have the real ones.
+// A test hands in files that forget what was not synced, a clock that jumps and chance that repeats.
 
 /** Wall and monotonic time, in milliseconds. */
 export interface Clock {

@@ -41,7 +41,8 @@ export {
   type RaftNodeEvents,
   type RaftStatus,
 } from './node.js';
-export { nodeChance, nodeClock, nodeFiles, nodeNetwork, nodeTimers } from './node-effects.js';
+export { nodeChance, nodeClock, nodeNetwork, nodeTimers } from './node-effects.js';
+export { nodeFiles } from './node-files.js';
 export { defaultRaftOptions, type RaftOptions, resolveRaftOptions } from './options.js';
 export type { CommittedEntry, StateMachine } from './state-machine.js';
 export {

@@ -4,6 +4,7 @@
 // Out: commands answer with a `Reply`, and `ReplyBuffer` turns replies into bytes for RESP2 or RESP3.
 
 export { doubleText } from './double-text.js';
+export { splitInlineCommand } from './inline-command.js';
 export * from './reply.js';
 export { encodeReply, type ProtocolVersion, ReplyBuffer } from './reply-encoder.js';
 export { RequestParser } from './request-parser.js';

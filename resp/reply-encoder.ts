@@ -132,6 +132,12 @@ export class ReplyBuffer {
     else this.#appendTagged(reply, protocol);
   }
 
+  /** Begins an array; the caller appends its `length` elements, each with the protocol of its own. */
+  appendArrayHeader(length: number): void {
+    this.#reserve(headerBytesMax);
+    this.#appendHeader(type.array, length);
+  }
+
   /**
    * Hands out what was appended, oldest first, and is empty afterwards. Write all of it in one go
    * (`cork`, `write`, `uncork`, or a plain `write` when it is one buffer).

@@ -2,7 +2,7 @@
 //
 // SQLite walks an index to answer COUNT(*): a second at five million keys. DBSIZE and
 // CLUSTER COUNTKEYSINSLOT must not hold the loop, so the numbers are kept here, changed with every
-// row that comes or goes, and rebuilt from the index when the database is opened. They are derived:
+// row that comes or goes, and rebuilt from the indexes when the database is opened. They are derived:
 // COUNT(*) is right by definition, and whoever rolls a transaction back rebuilds them.
 //
 // A key that is due but not yet deleted counts, as it does in Redis.
@@ -60,27 +60,44 @@ export class KeyCounters {
   }
 
   clear(): void {
-    this.#keysInSlot.fill(undefined);
-    this.#keys.fill(0);
-    this.#expires.fill(0);
+    for (let db = 0; db < databaseCount; db++) this.clearDatabase(db);
   }
 
-  /** Reads two indexes from end to end, not the table. */
-  rebuild(database: Database): void {
+  clearDatabase(db: number): void {
+    this.#keysInSlot[db] = undefined;
+    this.#keys[db] = 0;
+    this.#expires[db] = 0;
+  }
+
+  /**
+   * The slot in which the key with this number stands, from 0, and its number there; the order is
+   * that of the slots. There must be that many keys in the database.
+   */
+  locate(db: number, rank: number): { readonly slot: number; readonly rank: number } {
+    let rest = rank;
+    for (let slot = 0; slot < slotCount; slot++) {
+      const count = this.keysInSlot(db, slot);
+      if (rest < count) return { slot, rank: rest };
+      rest -= count;
+    }
+    throw new assert.AssertionError({ message: 'A database has fewer keys than it counted' });
+  }
+
+  /** Reads two indexes from end to end, not the table. `spaces` are those of the databases. */
+  rebuild(database: Database, spaces: readonly number[]): void {
     this.clear();
-    const bySlot = database.prepareRow<[number, number, number]>(
-      'SELECT db, slot, count(*) FROM keys GROUP BY db, slot',
+    const bySlot = database.prepareRow<[number, number]>(
+      'SELECT slot, count(*) FROM keys WHERE space = ? GROUP BY slot',
     );
-    for (const [db, slot, count] of bySlot.iterate()) this.#add(db, slot, count);
-    // One column per database: a GROUP BY db would be served from the index on names, with a look
-    // into the table for every key there is (3 s at a million keys, of which a tenth is volatile).
-    const columns = Array.from({ length: databaseCount }, (_, db) => {
-      return `count(*) FILTER (WHERE db = ${db})`;
-    });
-    const byExpiry = database.prepareRow<number[]>(
-      `SELECT ${columns.join(', ')} FROM keys WHERE expires_ms IS NOT NULL`,
+    // The comparison leaves the index on expiry as the only fitting one: the one on names would need
+    // a look into the table for every key.
+    const byExpiry = database.prepareColumn<number>(
+      `SELECT count(*) FROM keys WHERE space = ? AND expires_ms >= -9223372036854775808`,
     );
-    for (const [db, count] of (byExpiry.get() ?? []).entries()) this.#expires[db] = count;
+    for (const [db, space] of spaces.entries()) {
+      for (const [slot, count] of bySlot.iterate(space)) this.#add(db, slot, count);
+      this.#expires[db] = byExpiry.get(space) ?? 0;
+    }
   }
 
   #add(db: number, slot: number, change: number): void {

@@ -1,8 +1,9 @@
 // One number for the whole state, so that replicas can be compared.
 //
-// Everything that is state goes in, in an order that the state itself fixes: the rows by id, then
-// the numbers that later entries continue from. Free pages, put-aside tables, the place of rows in
-// the file and the applied index do not: they may differ between replicas that agree.
+// Everything that is state goes in, in an order that the state itself fixes: the rows by id, the
+// spaces of the databases, then the numbers that later entries continue from. Free pages, dead rows,
+// the place of rows in the file and the applied index do not: they may differ between replicas that
+// agree.
 //
 // Integers are read as bigints, since a digest over rounded ones would call different states equal.
 
@@ -20,16 +21,20 @@ type StateRow = readonly (bigint | Buffer | null)[];
 
 export function stateDigest(database: Database, numbers: DigestNumbers): string {
   const hash = createHash('sha256');
-  const rows = database.prepareExactRow<StateRow>(
-    'SELECT id, db, slot, type, expires_ms, version, name, value FROM keys ORDER BY id',
-  );
+  const queries = [
+    `SELECT id, space, slot, type, expires_ms, version, name, value FROM keys
+     WHERE space NOT IN (SELECT space FROM dead_spaces) ORDER BY id`,
+    'SELECT db, space FROM databases ORDER BY db',
+  ];
   const lengthPrefix = Buffer.alloc(4);
-  for (const row of rows.iterate()) {
-    for (const column of row) {
-      const bytes = Buffer.isBuffer(column) ? column : Buffer.from(String(column), 'latin1');
-      // Prefixed, or the bytes of neighbouring columns could trade places unseen.
-      lengthPrefix.writeUInt32LE(bytes.length);
-      hash.update(lengthPrefix).update(bytes);
+  for (const query of queries) {
+    for (const row of database.prepareExactRow<StateRow>(query).iterate()) {
+      for (const column of row) {
+        const bytes = Buffer.isBuffer(column) ? column : Buffer.from(String(column), 'latin1');
+        // Prefixed, or the bytes of neighbouring columns could trade places unseen.
+        lengthPrefix.writeUInt32LE(bytes.length);
+        hash.update(lengthPrefix).update(bytes);
+      }
     }
   }
   const { stamp, counter, applyVersion } = numbers;

@@ -12,6 +12,7 @@
  * - `corruptEntry`: an entry that Raft committed does not decode
  * - `unknownCommand`: an entry holds a command that this binary does not know
  * - `unsupportedVersion`: the database was written by a newer program
+ * - `outdated`: the database was written by an older program; `open` rebuilds it
  * - `failed`: the machine was called again after one of the above
  */
 export type FatalMachineCode =
@@ -19,6 +20,7 @@ export type FatalMachineCode =
   | 'corruptEntry'
   | 'unknownCommand'
   | 'unsupportedVersion'
+  | 'outdated'
   | 'failed';
 
 /** The owner ends the process on it. `cause` holds what SQLite or the engine threw. */

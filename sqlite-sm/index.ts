@@ -4,12 +4,20 @@ export {
   type CommandKind,
   commandByteLength,
   type DecodedCommand,
+  type DecodedTransaction,
   databaseCount,
   decodeCommand,
+  decodeRecord,
   encodeCommand,
+  encodeTransaction,
   readKind,
+  setCommandDatabase,
+  transactionByteLength,
+  type WatchedVersion,
+  watchedByteLength,
   writeKind,
 } from './command-codec.js';
+export { expireDueCommand } from './commands/expire-due.js';
 export { commandTable, dataCommands, findCommand } from './commands/index.js';
 export {
   type AclCategory,
@@ -21,6 +29,8 @@ export {
   type DataCommand,
   type KeySpec,
   type KeySpecFlag,
+  keysInRange,
+  SlicedRead,
 } from './commands/table.js';
 export type { FileIdentity, MachineFiles, MachineTimers } from './effects.js';
 export { type FatalMachineCode, FatalMachineError } from './errors.js';
@@ -34,4 +44,5 @@ export {
   SqliteStateMachine,
   transactionBytesMax,
   transactionMillisecondsMax,
+  transactionReplyBytesMax,
 } from './state-machine.js';

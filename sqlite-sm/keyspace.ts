@@ -19,13 +19,15 @@
 // Numbers. One replicated counter feeds ids and versions. A mutation draws one; a new key's id and
 // first version are the same number.
 //
-// FLUSHALL renames the table and creates an empty one, so that it costs the same for ten keys and
-// for ten million. The renamed table is garbage: `reclaim` empties it in slices, at times that are
-// each replica's own affair.
+// Flushing deletes nothing: FLUSHALL puts the table aside and FLUSHDB the space of its database, and
+// what they leave behind is garbage (garbage.ts).
 
 import assert from 'node:assert/strict';
+import { databaseCount } from './command-codec.js';
 import { KeyCounters } from './counters.js';
 import type { Database, RowStatement, WriteStatement } from './database.js';
+import { Garbage, type GarbageMemory } from './garbage.js';
+import { KeyWalks, type NamePosition, type PlacedName, type ScanStep } from './key-walks.js';
 import { createKeysTable, stringType } from './schema.js';
 import { keySlot } from './slot.js';
 
@@ -59,14 +61,6 @@ export type KeyLength = readonly [
   length: number | null,
 ];
 
-export type ScanRow = readonly [
-  id: number,
-  db: number,
-  type: number,
-  expiresMs: number | null,
-  name: Buffer,
-];
-
 /** Column numbers in the rows above. */
 export const idColumn = 0;
 export const slotColumn = 1;
@@ -82,8 +76,12 @@ export type Expiry = number | bigint | null;
 export interface KeyspaceMemory {
   readonly counter: number;
   readonly counters: KeyCounters;
-  readonly deadTables: string[];
+  readonly spaces: readonly number[];
+  readonly garbage: GarbageMemory;
 }
+
+/** Values that one `removeDue` frees before it leaves the rest to the next. */
+const dueBytesMax = 4 * 1024 * 1024;
 
 export class Keyspace {
   /** The database of the running command. */
@@ -96,14 +94,21 @@ export class Keyspace {
   #counters = new KeyCounters();
   readonly #database: Database;
   readonly #statements: Statements;
+  readonly #walks: KeyWalks;
+  readonly #garbage: Garbage;
   #stampMs = 0;
   #counter = 0;
-  /** Tables put aside by FLUSHALL, oldest first. */
-  #deadTables: string[] = [];
+  /** What rows of each database have in their column `space`. */
+  #spaces: number[] = [];
+  /** That of `db`. */
+  #space = 0;
 
-  constructor(database: Database) {
+  /** `random`, in [0, 1), serves RANDOMKEY alone: no chance enters the state. */
+  constructor(database: Database, random: () => number) {
     this.#database = database;
     this.#statements = prepareStatements(database);
+    this.#walks = new KeyWalks(database, random);
+    this.#garbage = new Garbage(database);
   }
 
   /** The last number drawn. */
@@ -120,7 +125,8 @@ export class Keyspace {
     return {
       counter: this.#counter,
       counters: this.#counters.copy(),
-      deadTables: [...this.#deadTables],
+      spaces: [...this.#spaces],
+      garbage: this.#garbage.remember(),
     };
   }
 
@@ -128,31 +134,31 @@ export class Keyspace {
   recall(memory: KeyspaceMemory): void {
     this.#counter = memory.counter;
     this.#counters = memory.counters;
-    this.#deadTables = memory.deadTables;
+    this.#spaces = [...memory.spaces];
+    this.#garbage.recall(memory.garbage);
   }
 
   /** Reads what is kept in memory from the tables; at open and after a rollback. */
   reload(counter: number): void {
     this.#counter = counter;
-    this.#counters.rebuild(this.#database);
-    this.#deadTables = this.#database
-      .prepareColumn<string>(
-        `SELECT name FROM sqlite_schema
-         WHERE type = 'table' AND name GLOB 'dead_[0-9]*' ORDER BY name`,
-      )
-      .all();
+    this.#spaces = Array.from({ length: databaseCount }, (_, db) => db);
+    const flushed = this.#database.prepareRow<[number, number]>('SELECT db, space FROM databases');
+    for (const [db, space] of flushed.all()) this.#spaces[db] = space;
+    this.#garbage.reload();
+    this.#counters.rebuild(this.#database, this.#spaces);
   }
 
   /** Sets the scene for one command. Times in milliseconds since the epoch, `nowMs >= stampMs`. */
   enter(db: number, stampMs: number, nowMs: number): void {
     this.db = db;
+    this.#space = this.#spaces[db] as number;
     this.#stampMs = stampMs;
     this.nowMs = nowMs;
     this.needsTick = false;
   }
 
   readHead(name: Buffer): KeyHead | undefined {
-    return this.#unlessDue(this.#statements.head.get(this.db, keySlot(name), name));
+    return this.#unlessDue(this.#statements.head.get(this.#space, keySlot(name), name));
   }
 
   /**
@@ -160,20 +166,52 @@ export class Keyspace {
    * that a query does not select saves a tenth of its time.
    */
   readString(name: Buffer): Buffer | null | undefined {
-    const row = this.#statements.string.get(this.db, keySlot(name), name);
+    const row = this.#statements.string.get(this.#space, keySlot(name), name);
     return row === undefined || this.isDue(row[0]) ? undefined : row[1];
   }
 
   readLength(name: Buffer): KeyLength | undefined {
-    return this.#unlessDue(this.#statements.length.get(this.db, keySlot(name), name));
+    return this.#unlessDue(this.#statements.length.get(this.#space, keySlot(name), name));
   }
 
   /**
-   * Rows of all databases in order of id, from the first above `afterId`: SCAN's view. The caller
-   * filters, with `isDue` for expired ones.
+   * A number that changes with every change of the key, and is never used again; 0 when there is no
+   * such key. What WATCH remembers.
    */
-  readRowsAfter(afterId: number, limit: number): ScanRow[] {
-    return this.#statements.scan.all(afterId, limit);
+  readVersion(name: Buffer): number {
+    const row = this.#statements.version.get(this.#space, keySlot(name), name);
+    return row === undefined || this.isDue(row[0]) ? 0 : row[1];
+  }
+
+  /**
+   * Up to `limit` rows in order of id, from the first above `afterId`: SCAN's view. There may be
+   * fewer before the end: the work is bounded. The caller filters, with `isDue` for expired ones.
+   */
+  scan(afterId: number, limit: number): ScanStep {
+    return this.#walks.scan(this.#space, this.#counters.keys(this.db), afterId, limit);
+  }
+
+  /** Up to `limit` names of the database, in the order of their slots, expired ones included. */
+  readNamesAfter(position: NamePosition, limit: number): PlacedName[] {
+    return this.#walks.namesAfter(this.#space, position, limit);
+  }
+
+  /** As `isDue`, of a key that was met by its name alone. */
+  isDueById(id: number): boolean {
+    // Most databases have no volatile keys, or few: then the table need not be looked into.
+    return this.#counters.expires(this.db) > 0 && this.isDue(this.#walks.expiryOf(id));
+  }
+
+  /** `undefined` when there is no key, or hardly any that has not expired. */
+  readRandomName(): Buffer | undefined {
+    return this.#walks.randomName(this.#space, this.db, this.#counters, (expiresMs) => {
+      return !this.isDue(expiresMs);
+    });
+  }
+
+  /** Expired ones included. */
+  readNamesInSlot(db: number, slot: number, limit: number): Buffer[] {
+    return this.#walks.namesInSlot(this.#spaces[db] as number, slot, limit);
   }
 
   /** May set `needsTick`, as every read does. */
@@ -194,17 +232,24 @@ export class Keyspace {
 
   /** As `readHead`; deletes the row when it is due. */
   findHead(name: Buffer): KeyHead | undefined {
-    return this.#deleteIfDue(this.#statements.head.get(this.db, keySlot(name), name));
+    return this.#deleteIfDue(this.#statements.head.get(this.#space, keySlot(name), name), this.db);
+  }
+
+  /** As `findHead`, in any database. */
+  findHeadIn(db: number, name: Buffer): KeyHead | undefined {
+    const space = this.#spaces[db] as number;
+    return this.#deleteIfDue(this.#statements.head.get(space, keySlot(name), name), db);
   }
 
   /** A head and its value; the row is deleted when it is due. */
   findValue(name: Buffer): KeyRow | undefined {
-    return this.#deleteIfDue(this.#statements.row.get(this.db, keySlot(name), name));
+    return this.#deleteIfDue(this.#statements.row.get(this.#space, keySlot(name), name), this.db);
   }
 
   /** As `readLength`; deletes the row when it is due. */
   findLength(name: Buffer): KeyLength | undefined {
-    return this.#deleteIfDue(this.#statements.length.get(this.db, keySlot(name), name));
+    const row = this.#statements.length.get(this.#space, keySlot(name), name);
+    return this.#deleteIfDue(row, this.db);
   }
 
   /** The value of a string whose head has been found. */
@@ -223,7 +268,7 @@ export class Keyspace {
     const { changes } = this.#statements.overwrite.run(
       value,
       version,
-      this.db,
+      this.#space,
       keySlot(name),
       name,
     );
@@ -236,7 +281,7 @@ export class Keyspace {
   insertString(name: Buffer, value: Buffer, expiresMs: Expiry): void {
     const slot = keySlot(name);
     const id = this.#draw();
-    this.#statements.insert.run(id, this.db, slot, name, stringType, expiresMs, id, value);
+    this.#statements.insert.run(id, this.#space, slot, name, stringType, expiresMs, id, value);
     this.#counters.changeKeys(this.db, slot, 1);
     if (expiresMs !== null) this.#counters.changeExpires(this.db, 1);
   }
@@ -262,51 +307,108 @@ export class Keyspace {
     this.#countExpiry(head, expiresMs);
   }
 
-  remove(head: KeyHead): void {
+  /** Deletes a key of this database, or of another. */
+  remove(head: KeyHead, db = this.db): void {
     const { changes } = this.#statements.remove.run(head[idColumn]);
     assert(changes === 1, 'A key to delete was not there');
-    this.#counters.changeKeys(this.db, head[slotColumn], -1);
-    if (head[expiryColumn] !== null) this.#counters.changeExpires(this.db, -1);
+    this.#count(head, db, -1);
+  }
+
+  /**
+   * Gives a key another name, another database or both; value and expiry come along. There must be
+   * no such key. It gets a new id: a SCAN that has passed the old place must still meet the new name,
+   * which may have been another key's before.
+   */
+  move(head: KeyHead, db: number, name: Buffer): void {
+    const slot = keySlot(name);
+    const id = this.#draw();
+    this.#statements.move.run(id, this.#spaces[db] as number, slot, name, id, head[idColumn]);
+    this.#count(head, this.db, -1);
+    this.#count([id, slot, head[typeColumn], head[expiryColumn]], db, 1);
+  }
+
+  /** As `move`, and the key stays where it was as well. */
+  copy(head: KeyHead, db: number, name: Buffer): void {
+    const slot = keySlot(name);
+    const id = this.#draw();
+    this.#statements.copy.run(id, this.#spaces[db] as number, slot, name, id, head[idColumn]);
+    this.#count([id, slot, head[typeColumn], head[expiryColumn]], db, 1);
+  }
+
+  /**
+   * Deletes keys that are due at the stamp, up to `limit` of them, in an order that the state fixes.
+   * Returns how many.
+   */
+  removeDue(limit: number): number {
+    let count = 0;
+    let bytes = 0;
+    for (let db = 0; db < databaseCount; db++) {
+      if (this.#counters.expires(db) === 0) continue;
+      for (const row of this.#walks.due(this.#spaces[db] as number, this.#stampMs, limit - count)) {
+        if (bytes >= dueBytesMax) return count;
+        const [id, slot, type, expiresMs, length] = row;
+        this.remove([id, slot, type, expiresMs], db);
+        count++;
+        bytes += length ?? 0;
+      }
+      if (count === limit) break;
+    }
+    return count;
+  }
+
+  /** Whether `removeDue` would find something at this stamp. */
+  hasDue(stampMs: number): boolean {
+    return this.#spaces.some((space, db) => {
+      return this.#counters.expires(db) > 0 && this.#walks.hasDue(space, stampMs);
+    });
   }
 
   /** Empties all databases. */
   flushAll(): void {
     if (this.#counters.isEmpty) return;
     const generation = this.#draw();
-    const deadTable = `dead_${generation}`;
-    this.#database.execute(`ALTER TABLE keys RENAME TO ${deadTable}`);
+    this.#garbage.putTableAside(generation);
     createKeysTable(this.#database, generation);
     this.#counters.clear();
-    this.#deadTables.push(deadTable);
+  }
+
+  /** Empties this database. */
+  flushDatabase(): void {
+    const { db } = this;
+    if (this.#counters.keys(db) === 0) return;
+    this.#garbage.abandonSpace(this.#space);
+    // Above the numbers with which the databases began.
+    this.#space = databaseCount + this.#draw();
+    this.#spaces[db] = this.#space;
+    this.#statements.setSpace.run(db, this.#space);
+    this.#counters.clearDatabase(db);
   }
 
   get hasDeadRows(): boolean {
-    return this.#deadTables.length > 0;
+    return !this.#garbage.isEmpty;
   }
 
   /** Deletes up to `rowBudget` unreachable rows; changes no state. */
   reclaim(rowBudget: number): void {
-    const table = this.#deadTables[0];
-    if (table === undefined) return;
-    const { changes } = this.#database
-      .prepareWrite(`DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} LIMIT ?)`)
-      .run(rowBudget);
-    if (changes === rowBudget) return;
-    // Empty now, so that dropping it frees a page per b-tree instead of the whole table.
-    this.#database.execute(`DROP TABLE ${table}`);
-    this.#deadTables.shift();
+    this.#garbage.reclaim(rowBudget);
   }
 
   #unlessDue<Row extends KeyHead>(row: Row | undefined): Row | undefined {
     return row === undefined || this.isDue(row[expiryColumn]) ? undefined : row;
   }
 
-  #deleteIfDue<Row extends KeyHead>(row: Row | undefined): Row | undefined {
+  #deleteIfDue<Row extends KeyHead>(row: Row | undefined, db: number): Row | undefined {
     if (row === undefined) return undefined;
     const expiresMs = row[expiryColumn];
     if (expiresMs === null || expiresMs > this.#stampMs) return row;
-    this.remove(row);
+    this.remove(row, db);
     return undefined;
+  }
+
+  /** `change` is 1 or -1. */
+  #count(head: KeyHead, db: number, change: number): void {
+    this.#counters.changeKeys(db, head[slotColumn], change);
+    if (head[expiryColumn] !== null) this.#counters.changeExpires(db, change);
   }
 
   #countExpiry(head: KeyHead, expiresMs: Expiry): void {
@@ -325,36 +427,37 @@ interface Statements {
   readonly row: RowStatement<KeyRow>;
   readonly length: RowStatement<KeyLength>;
   readonly string: RowStatement<readonly [expiresMs: number | null, value: Buffer | null]>;
+  readonly version: RowStatement<readonly [expiresMs: number | null, version: number]>;
   readonly value: RowStatement<Buffer>;
   readonly exactExpiry: RowStatement<readonly [bigint]>;
-  readonly scan: RowStatement<ScanRow>;
   readonly overwrite: WriteStatement;
   readonly insert: WriteStatement;
   readonly replace: WriteStatement;
   readonly setValue: WriteStatement;
   readonly setExpiry: WriteStatement;
   readonly remove: WriteStatement;
+  readonly move: WriteStatement;
+  readonly copy: WriteStatement;
+  readonly setSpace: WriteStatement;
 }
 
 function prepareStatements(database: Database): Statements {
   const head = 'id, slot, type, expires_ms';
-  const byName = 'FROM keys WHERE db = ? AND slot = ? AND name = ?';
+  const byName = 'FROM keys WHERE space = ? AND slot = ? AND name = ?';
   return {
     head: database.prepareRow(`SELECT ${head} ${byName}`),
     row: database.prepareRow(`SELECT ${head}, value ${byName}`),
     string: database.prepareRow(`SELECT expires_ms, value ${byName}`),
     length: database.prepareRow(`SELECT ${head}, length(value) ${byName}`),
+    version: database.prepareRow(`SELECT expires_ms, version ${byName}`),
     value: database.prepareColumn('SELECT value FROM keys WHERE id = ?'),
     exactExpiry: database.prepareExactRow('SELECT expires_ms FROM keys WHERE id = ?'),
-    scan: database.prepareRow(
-      'SELECT id, db, type, expires_ms, name FROM keys WHERE id > ? ORDER BY id LIMIT ?',
-    ),
     overwrite: database.prepareWrite(
       `UPDATE keys SET value = ?, version = ?
-       WHERE db = ? AND slot = ? AND name = ? AND type = ${stringType} AND expires_ms IS NULL`,
+       WHERE space = ? AND slot = ? AND name = ? AND type = ${stringType} AND expires_ms IS NULL`,
     ),
     insert: database.prepareWrite(
-      `INSERT INTO keys (id, db, slot, name, type, expires_ms, version, value)
+      `INSERT INTO keys (id, space, slot, name, type, expires_ms, version, value)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     replace: database.prepareWrite(
@@ -363,5 +466,13 @@ function prepareStatements(database: Database): Statements {
     setValue: database.prepareWrite('UPDATE keys SET value = ?, version = ? WHERE id = ?'),
     setExpiry: database.prepareWrite('UPDATE keys SET expires_ms = ?, version = ? WHERE id = ?'),
     remove: database.prepareWrite('DELETE FROM keys WHERE id = ?'),
+    move: database.prepareWrite(
+      'UPDATE keys SET id = ?, space = ?, slot = ?, name = ?, version = ? WHERE id = ?',
+    ),
+    copy: database.prepareWrite(
+      `INSERT INTO keys (id, space, slot, name, type, expires_ms, version, value)
+       SELECT ?, ?, ?, ?, type, expires_ms, ?, value FROM keys WHERE id = ?`,
+    ),
+    setSpace: database.prepareWrite('INSERT OR REPLACE INTO databases VALUES (?, ?)'),
   };
 }

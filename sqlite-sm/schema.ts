@@ -1,8 +1,10 @@
 // The tables of live.db. They are plain, so that a snapshot can be read with the sqlite3 shell.
 //
-//   meta   one row: how far this file has come, and what must continue from there
-//   keys   one row per key; a string's bytes are in `value`, which is NULL for every other type
-//   dead_N a `keys` table that FLUSHALL put aside: not state, emptied bit by bit (keyspace.ts)
+//   meta         one row: how far this file has come, and what must continue from there
+//   keys         one row per key; a string's bytes are in `value`, NULL for every other type
+//   databases    the space of each database that was flushed; of the others, it is their number
+//   dead_spaces  what FLUSHDB left behind in `keys`: not state, emptied bit by bit (garbage.ts)
+//   dead_N       a `keys` table that FLUSHALL put aside: the same
 //
 // Choices that carry weight:
 //
@@ -12,8 +14,11 @@
 //   pages of a long value.
 // - Ids come from the replicated counter, not from SQLite, which hands out the highest rowid again
 //   after its row is deleted. SCAN's cursors and the tables of composite types rely on it.
+// - A row names its database by a space: a number that FLUSHDB replaces by a fresh one. The rows of
+//   the old space are out of reach at once, and none of them stands in the way of a new key.
 // - The slot stands before the name, so that the keys of one slot lie together when it moves.
-// - The index on expiry carries the database, so that counting volatile keys needs no table access.
+// - The index on expiry begins with the space: dead rows that are due cost active expiry nothing, and
+//   counting volatile keys needs no table access.
 //
 // The schema version changes when an older program could not read the file; `applyVersion` is the
 // group's agreement on what commands mean, and lives in the file only because it is state.
@@ -21,7 +26,7 @@
 import type { Database } from './database.js';
 import { FatalMachineError } from './errors.js';
 
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 /** What this program can apply. A file that says more was written by a newer one. */
 export const applyVersionMax = 1;
 
@@ -54,6 +59,13 @@ export function createSchema(database: Database): void {
       counter INTEGER NOT NULL
     );
     INSERT INTO meta VALUES (1, ${schemaVersion}, 1, 0, 0, 0, 0);
+    CREATE TABLE databases (
+      db INTEGER PRIMARY KEY,
+      space INTEGER NOT NULL
+    );
+    CREATE TABLE dead_spaces (
+      space INTEGER PRIMARY KEY
+    );
   `);
   createKeysTable(database, 0);
 }
@@ -63,7 +75,7 @@ export function createKeysTable(database: Database, generation: number): void {
   database.execute(`
     CREATE TABLE keys (
       id INTEGER PRIMARY KEY,
-      db INTEGER NOT NULL,
+      space INTEGER NOT NULL,
       slot INTEGER NOT NULL,
       name BLOB NOT NULL,
       type INTEGER NOT NULL,
@@ -71,13 +83,13 @@ export function createKeysTable(database: Database, generation: number): void {
       version INTEGER NOT NULL,
       value BLOB
     );
-    CREATE UNIQUE INDEX keys_by_name_${generation} ON keys (db, slot, name);
-    CREATE INDEX keys_by_expiry_${generation} ON keys (expires_ms, db)
+    CREATE UNIQUE INDEX keys_by_name_${generation} ON keys (space, slot, name);
+    CREATE INDEX keys_by_expiry_${generation} ON keys (space, expires_ms)
       WHERE expires_ms IS NOT NULL;
   `);
 }
 
-/** Throws `FatalMachineError` when a newer program wrote the file. */
+/** Throws `FatalMachineError` when a newer program wrote the file, or an older one. */
 export function readMeta(database: Database): Meta {
   const row = database
     .prepareRow<[number, number, number, number, number, number]>(
@@ -91,7 +103,7 @@ export function readMeta(database: Database): Meta {
   const [schema, applyVersion, appliedIndex, appliedTerm, stamp, counter] = row;
   if (schema !== schemaVersion) {
     throw new FatalMachineError(
-      'unsupportedVersion',
+      schema > schemaVersion ? 'unsupportedVersion' : 'outdated',
       `Cannot read live.db: its schema version is ${schema}, this program reads ${schemaVersion}`,
     );
   }

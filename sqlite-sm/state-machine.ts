@@ -22,14 +22,30 @@
 //   rolled back to the last commit and the entries since are applied again, each command in a
 //   savepoint: the one that throws is undone alone and answers `-ERR`.
 //
+// A transaction is one record of an entry: its commands run one after another with nothing between,
+// or none runs when a key that its client watched has another version now. A command in it that
+// fails leaves the others alone, as in Redis; one that throws is undone alone, like any other.
+//
 // It knows nothing of Raft: that indexes come in order and are committed is its caller's promise.
 
 import assert from 'node:assert/strict';
 import type { Buffer } from 'node:buffer';
-import { errorReply, type Reply, wrongArity } from '../resp/index.js';
-import { type DecodedCommand, decodeCommand, readKind } from './command-codec.js';
-import { commandTable, dataCommands } from './commands/index.js';
-import { arityFits, type Command, CommandTable, type DataCommand } from './commands/table.js';
+import { errorReply, nullArrayReply, type Reply, wrongArity } from '../resp/index.js';
+import {
+  type DecodedCommand,
+  type DecodedTransaction,
+  decodeRecord,
+  readKind,
+  transactionKind,
+} from './command-codec.js';
+import { dataCommands, internalCommands } from './commands/index.js';
+import {
+  arityFits,
+  type Command,
+  CommandTable,
+  type DataCommand,
+  type SlicedRead,
+} from './commands/table.js';
 import { Database, sqliteErrorCode, type WriteStatement } from './database.js';
 import { stateDigest } from './digest.js';
 import type { MachineFiles, MachineTimers } from './effects.js';
@@ -42,6 +58,12 @@ import { createSchema, readMeta } from './schema.js';
 export const transactionMillisecondsMax = 25;
 /** Payload after which they wait no longer. With 4 KiB values, about what one checkpoint moves. */
 export const transactionBytesMax = 4 * 1024 * 1024;
+
+/**
+ * Bytes of the replies of one transaction. Beyond it only its writes go on, and are answered with an
+ * error: a transaction of a megabyte may ask for a terabyte.
+ */
+export const transactionReplyBytesMax = 256 * 1024 * 1024;
 
 const cacheBytesDefault = 64 * 1024 * 1024;
 
@@ -74,8 +96,12 @@ export interface MachineOptions {
   readonly bootId: string;
   readonly files: MachineFiles;
   readonly timers: MachineTimers;
+  /** Uniform in [0, 1), for RANDOMKEY. */
+  readonly random: () => number;
   /** SQLite's page cache in bytes. Default 64 MiB. */
   readonly cacheBytes?: number;
+  /** Default `transactionReplyBytesMax`. No result depends on it, only what a client is told. */
+  readonly transactionReplyBytesMax?: number;
   /** Commands besides the built-in ones. The same on every replica, as all commands must be. */
   readonly commands?: readonly DataCommand[];
   /**
@@ -133,8 +159,9 @@ export class SqliteStateMachine {
       try {
         return SqliteStateMachine.#load(options, path, { from: 'live', reason });
       } catch (error) {
-        if (!isDamage(error)) throw error;
-        reason = 'the database is damaged';
+        if (isDamage(error)) reason = 'the database is damaged';
+        else if (isOutdated(error)) reason = 'the database is of an older version';
+        else throw error;
       }
     }
 
@@ -168,16 +195,17 @@ export class SqliteStateMachine {
     this.#options = options;
     this.#database = database;
     this.#databasePath = databasePath;
-    this.#commands =
-      options.commands === undefined
-        ? commandTable
-        : new CommandTable([...dataCommands, ...options.commands]);
+    this.#commands = new CommandTable([
+      ...dataCommands,
+      ...internalCommands,
+      ...(options.commands ?? []),
+    ]);
     this.#begin = database.prepareWrite('BEGIN IMMEDIATE');
     this.#commit = database.prepareWrite('COMMIT');
     this.#saveMeta = database.prepareWrite(
       'UPDATE meta SET applied_index = ?, applied_term = ?, stamp = ?, counter = ? WHERE id = 1',
     );
-    this.#keyspace = new Keyspace(database);
+    this.#keyspace = new Keyspace(database, options.random);
     this.#reload();
   }
 
@@ -223,6 +251,16 @@ export class SqliteStateMachine {
     return this.#keyspace.counters.keysInSlot(db, slot);
   }
 
+  /** Up to `limit` names of keys in a slot, those that are due but not yet deleted included. */
+  namesInSlot(db: number, slot: number, limit: number): Buffer[] {
+    return this.#look(() => this.#keyspace.readNamesInSlot(db, slot, limit));
+  }
+
+  /** Whether an entry of this stamp with `expireDueCommand` would delete keys. */
+  hasDueKeys(stamp: number): boolean {
+    return this.#look(() => this.#keyspace.hasDue(stamp));
+  }
+
   /**
    * Applies the next entry. Each command's reply goes to the sink; without one, reads are skipped
    * and replies dropped. Throws `FatalMachineError`; also rethrows what the sink threw, when the
@@ -249,22 +287,58 @@ export class SqliteStateMachine {
    * Runs a read outside the log, on what has been applied. `nowMs` is the leader's clock that came
    * with the read index. `needsTick` means that a key in question is due by that clock but not by
    * the applied stamp: the caller has the leader commit an entry with a stamp of at least `nowMs`,
-   * waits until it is applied and calls again.
+   * waits until it is applied and calls again. A `SlicedRead` is the beginning of a long one, to be
+   * continued by `readSlice`.
    */
-  read(db: number, args: readonly Buffer[], nowMs: number): Reply | typeof needsTick {
+  read(db: number, args: readonly Buffer[], nowMs: number): Reply | typeof needsTick | SlicedRead {
     this.#assertOpen();
     const command = this.#commands.find(args[0] as Buffer);
     assert(command !== undefined && !command.isWrite, 'Only known reads may bypass the log');
     if (!arityFits(command, args.length)) return wrongArity(command.name);
+    if (command.begin !== undefined) return command.begin(args);
+    return this.#runRead(db, nowMs, command.name, (keyspace) => command.run(keyspace, args));
+  }
+
+  /** The next slice of a long read: `undefined` when it is not the last. Otherwise as `read`. */
+  readSlice(db: number, read: SlicedRead, nowMs: number): Reply | typeof needsTick | undefined {
+    this.#assertOpen();
+    return this.#runRead(db, nowMs, read.commandName, (keyspace) => read.step(keyspace));
+  }
+
+  #runRead<Result>(
+    db: number,
+    nowMs: number,
+    commandName: string,
+    run: (keyspace: Keyspace) => Result,
+  ): Result | Reply | typeof needsTick {
     // The reader's clock may lag behind the entries that were applied while it waited.
     this.#keyspace.enter(db, this.#lastStamp, Math.max(nowMs, this.#lastStamp));
     try {
-      const reply = command.run(this.#keyspace, args);
+      const reply = run(this.#keyspace);
       return this.#keyspace.needsTick ? needsTick : reply;
     } catch (error) {
       this.#failIfFatal(error);
-      this.#options.onCommandFailure?.(error, command.name);
-      return internalError(command);
+      this.#options.onCommandFailure?.(error, commandName);
+      return internalError(commandName);
+    }
+  }
+
+  /**
+   * The versions of keys, for `WatchedVersion`. `nowMs` and `needsTick` as with `read`. Two equal
+   * versions of a key mean that nothing changed it between, save that 0 is every absence.
+   */
+  readVersions(
+    db: number,
+    names: readonly Buffer[],
+    nowMs: number,
+  ): readonly number[] | typeof needsTick {
+    this.#assertOpen();
+    this.#keyspace.enter(db, this.#lastStamp, Math.max(nowMs, this.#lastStamp));
+    try {
+      const versions = names.map((name) => this.#keyspace.readVersion(name));
+      return this.#keyspace.needsTick ? needsTick : versions;
+    } catch (error) {
+      throw this.#fail(error);
     }
   }
 
@@ -295,7 +369,10 @@ export class SqliteStateMachine {
     return this.#keyspace.hasDeadRows;
   }
 
-  /** Deletes up to `rowBudget` unreachable rows; meant for idle moments. Changes no state. */
+  /**
+   * Deletes up to `rowBudget` unreachable rows, fewer when they are long: a slice of a larger work.
+   * Changes no state.
+   */
   reclaim(rowBudget: number): void {
     this.#assertOpen();
     assert(rowBudget > 0);
@@ -329,22 +406,65 @@ export class SqliteStateMachine {
     this.#database.close();
   }
 
+  /** For what reads the tables and is no command. */
+  #look<Result>(read: () => Result): Result {
+    this.#assertOpen();
+    try {
+      return read();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
   #run(entry: MachineEntry, sink: ReplySink | undefined): void {
     const { payload, stamp } = entry;
     let offset = 0;
     this.#position = 0;
     while (offset < payload.length) {
-      const decoded = decodeCommand(payload, offset);
-      offset = decoded.end;
-      if (decoded.kind !== readKind || sink !== undefined) {
-        const reply = this.#execute(decoded, stamp);
-        if (sink !== undefined) this.#answer(sink, reply);
+      const record = decodeRecord(payload, offset);
+      offset = record.end;
+      const isSilent = sink === undefined;
+      if (record.kind === transactionKind) {
+        const reply = this.#transact(record, stamp, isSilent, this.#execute);
+        if (!isSilent) this.#answer(sink, reply);
+      } else if (record.kind !== readKind || !isSilent) {
+        const reply = this.#execute(record, stamp);
+        if (!isSilent) this.#answer(sink, reply);
       }
       this.#position++;
     }
   }
 
-  #execute(decoded: DecodedCommand, stamp: number): Reply {
+  /** `execute` runs one command. Reads that nobody waits for are left out, their replies too. */
+  #transact(
+    transaction: DecodedTransaction,
+    stamp: number,
+    isSilent: boolean,
+    execute: (command: DecodedCommand, stamp: number) => Reply,
+  ): Reply {
+    for (const watched of transaction.watched) {
+      if (!this.#isUnchanged(watched, stamp)) return nullArrayReply;
+    }
+    const replies: Reply[] = [];
+    let bytesLeft = this.#options.transactionReplyBytesMax ?? transactionReplyBytesMax;
+    for (const command of transaction.commands) {
+      if (command.kind === readKind && (isSilent || bytesLeft <= 0)) {
+        replies.push(replyTooLong);
+        continue;
+      }
+      const reply = execute(command, stamp);
+      bytesLeft -= replyBytes(reply);
+      replies.push(bytesLeft > 0 ? reply : replyTooLong);
+    }
+    return replies;
+  }
+
+  #isUnchanged(watched: DecodedTransaction['watched'][number], stamp: number): boolean {
+    this.#keyspace.enter(watched.db, stamp, stamp);
+    return this.#keyspace.readVersion(watched.name) === watched.version;
+  }
+
+  readonly #execute = (decoded: DecodedCommand, stamp: number): Reply => {
     const { args } = decoded;
     const command = this.#find(args[0]);
     if (!arityFits(command, args.length)) return wrongArity(command.name);
@@ -352,7 +472,7 @@ export class SqliteStateMachine {
     if (decoded.kind === readKind && command.isWrite) return disguisedWrite;
     this.#keyspace.enter(decoded.db, stamp, stamp);
     return command.run(this.#keyspace, args);
-  }
+  };
 
   #find(name: Buffer | undefined): Command {
     assert(name !== undefined, 'A command has a name');
@@ -435,13 +555,21 @@ export class SqliteStateMachine {
     let offset = 0;
     let failures = 0;
     for (this.#position = 0; offset < payload.length; this.#position++) {
-      const decoded = decodeCommand(payload, offset);
-      offset = decoded.end;
+      const record = decodeRecord(payload, offset);
+      offset = record.end;
       const isSilent = sink === undefined || this.#position < answered;
-      if (decoded.kind === readKind && isSilent) continue;
-      const reply = this.#executeGuarded(decoded, stamp);
-      if (reply === undefined) failures++;
-      if (!isSilent) this.#answer(sink, reply ?? internalError(this.#find(decoded.args[0])));
+      if (record.kind === readKind && isSilent) continue;
+      const execute = (command: DecodedCommand): Reply => {
+        const reply = this.#executeGuarded(command, stamp);
+        if (reply !== undefined) return reply;
+        failures++;
+        return internalError(this.#find(command.args[0]).name);
+      };
+      const reply =
+        record.kind === transactionKind
+          ? this.#transact(record, stamp, isSilent, execute)
+          : execute(record);
+      if (!isSilent) this.#answer(sink, reply);
     }
     return failures;
   }
@@ -506,8 +634,22 @@ export class SqliteStateMachine {
 
 const disguisedWrite = errorReply('ERR internal error: a write was logged as a read');
 
-function internalError(command: Command): Reply {
-  return errorReply(`ERR internal error in '${command.name}' command`);
+const replyTooLong = errorReply(
+  'ERR the replies of the transaction are too long: the command took effect if it is a write',
+);
+
+/** Of bulk strings, which are what makes a reply long. */
+function replyBytes(reply: Reply): number {
+  if (typeof reply === 'string') return reply.length;
+  if (reply instanceof Uint8Array) return reply.length;
+  if (!Array.isArray(reply)) return 0;
+  let sum = 0;
+  for (const element of reply as readonly Reply[]) sum += replyBytes(element);
+  return sum;
+}
+
+function internalError(commandName: string): Reply {
+  return errorReply(`ERR internal error in '${commandName}' command`);
 }
 
 function openDatabase(options: MachineOptions, path: string): Database {
@@ -536,6 +678,11 @@ function isResourceError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if ('code' in error && error.code === 'ERR_MEMORY_ALLOCATION_FAILED') return true;
   return error instanceof RangeError && exhaustion.test(error.message);
+}
+
+/** The log brings everything again, into tables of this version. */
+function isOutdated(error: unknown): boolean {
+  return error instanceof FatalMachineError && error.code === 'outdated';
 }
 
 function isDamage(error: unknown): boolean {

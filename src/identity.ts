@@ -15,6 +15,16 @@ export interface GroupMember {
   readonly host: string;
   readonly clientPort: number;
   readonly busPort: number;
+  /** Where clients reach it, when that is elsewhere than where it listens and its peers reach it. */
+  readonly announced?: { readonly host: string; readonly clientPort: number };
+}
+
+/** A server, as `holt init` is told of it. */
+export interface ServerAddress {
+  readonly host: string;
+  readonly basePort: number;
+  /** What clients are told instead. */
+  readonly announced?: { readonly host: string; readonly basePort: number };
 }
 
 export interface HostedReplica {
@@ -53,17 +63,18 @@ export function identityPath(directory: string): string {
 }
 
 /** Identities of the servers of a new cluster with one group, one replica of it on each. */
-export function newIdentities(
-  addresses: readonly { readonly host: string; readonly basePort: number }[],
-): Identity[] {
+export function newIdentities(addresses: readonly ServerAddress[]): Identity[] {
   const clusterId = randomBytes(16).toString('hex');
   const group = 1;
-  const members: GroupMember[] = addresses.map(({ host, basePort }, at) => ({
+  const members: GroupMember[] = addresses.map(({ host, basePort, announced }, at) => ({
     replicaId: randomBytes(20).toString('hex'),
     serverNumber: at + 1,
     host,
     clientPort: basePort + group,
     busPort: basePort + group + busPortOffset,
+    ...(announced !== undefined && {
+      announced: { host: announced.host, clientPort: announced.basePort + group },
+    }),
   }));
   return members.map((member) => ({
     format: 1,

@@ -5,20 +5,14 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { runAdopt } from './cli/adopt.js';
 import { runInit } from './cli/init.js';
-import { runServer, type ServerArguments } from './cli/server.js';
-import { serverOptionTable, withVariables } from './options.js';
+import { commandLineOptions } from './cli/resolve-options.js';
+import { runServer } from './cli/server.js';
 import { holtVersion } from './server.js';
 
 await yargs(hideBin(process.argv))
   .scriptName('holt')
   .usage('$0 <command>: a replicated, durable store for Redis clients')
-  .command(
-    'server',
-    'Run a server',
-    (command) => command.options(withVariables(serverOptionTable, process.env)),
-    // yargs cannot tell the types of a table that is made at run time.
-    (args) => runServer(args as unknown as ServerArguments),
-  )
+  .command('server', 'Run a server', (command) => command.options(commandLineOptions()), runServer)
   .command(
     'init',
     'Make the directories of a new cluster, one per server',
@@ -34,6 +28,11 @@ await yargs(hideBin(process.argv))
           array: true,
           demandOption: true,
           describe: 'host:port of a server (its base port), once per server',
+        })
+        .option('announce', {
+          type: 'string',
+          array: true,
+          describe: 'host:port that clients are told instead, once per server in the same order',
         }),
     (args) => runInit(args),
   )

@@ -1,115 +1,315 @@
-// Every option of a server, once: name, default, meaning.
+// Every option of a server, once: name, type, default, range, meaning.
 //
-// `--help`, `HOLT_*` variables and the README's table come from here. Names are kebab-case; the
-// variable of `bus-secret-file` is `HOLT_BUS_SECRET_FILE`.
+// The command line, `--config FILE`, `HOLT_*` variables, CONFIG GET and SET and `docs/options.md` are
+// made from this table. Names are kebab-case; the variable of `bus-secret-file` is
+// `HOLT_BUS_SECRET_FILE`. Where Redis has a parameter of the same name, it means the same unless the
+// row says otherwise.
 
-import type { Options as YargsOption } from 'yargs';
+export type OptionValue = string | number;
 
-export interface ServerOptions {
-  readonly dir: string;
-  readonly bind: string;
-  readonly requirepass: string;
-  readonly busSecret: string;
-  readonly maxclients: number;
-  readonly electionTimeoutMs: number;
-  readonly heartbeatPeriodMs: number;
-  readonly electionHoldMs: number;
-  readonly maxSegmentFileSize: number;
-  readonly logLevel: LogLevel;
+export interface OptionRow {
+  /** `memory` is a number of bytes that may be written with a unit, as in `64mb`. */
+  readonly type: 'text' | 'integer' | 'memory' | 'choice';
+  /** An empty text: not given. */
+  readonly default: OptionValue;
+  /** The server does not start without it. */
+  readonly isRequired?: true;
+  readonly unit?: 'ms' | 's' | 'µs' | 'bytes';
+  /** Of numbers, inclusive. */
+  readonly min?: number;
+  readonly max?: number;
+  readonly choices?: readonly string[];
+  /** One sentence, without a full stop. */
+  readonly meaning: string;
+  /** Where it is not obvious. */
+  readonly whyDefault?: string;
+  /** How Redis' parameter of the same name differs. */
+  readonly redisDiffers?: string;
+  /** CONFIG SET may change it while the server runs. */
+  readonly isMutable?: true;
+  /** Other users of the machine see command lines: it comes from a file or a variable. */
+  readonly isSecret?: true;
+  /** CONFIG GET does not show it. */
+  readonly isHidden?: true;
 }
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-
 const MiB = 1024 * 1024;
+/** The largest of Redis' `int` parameters. */
+const intMax = 2 ** 31 - 1;
 
 /** In the order of `--help`. */
 export const serverOptionTable = {
   dir: {
-    type: 'string',
-    demandOption: true,
-    describe: "The server's directory, as made by `holt init`",
+    type: 'text',
+    default: '',
+    isRequired: true,
+    meaning: "The server's directory, as made by `holt init`",
+    redisDiffers: 'there it can be changed while the server runs',
   },
   bind: {
-    type: 'string',
+    type: 'text',
     default: '127.0.0.1',
-    describe:
-      'Address to listen on. Other than loopback it needs a password (requirepass) and a bus secret',
+    meaning:
+      'Address to listen on; other than loopback it needs a password (`requirepass`) and a bus secret',
+    redisDiffers: 'there it takes several addresses, and can be changed while the server runs',
+  },
+  'announce-host': {
+    type: 'text',
+    default: '',
+    meaning:
+      'Host that this server gives clients as its own in MOVED and CLUSTER replies; empty: the one ' +
+      'given to `holt init`',
+  },
+  'announce-base-port': {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    max: 55_000,
+    meaning:
+      'Base port that this server gives clients as its own, a replica being at base port + group; ' +
+      '0: the one given to `holt init`',
+  },
+  requirepass: {
+    type: 'text',
+    default: '',
+    isMutable: true,
+    isSecret: true,
+    meaning:
+      'Password that clients authenticate with; empty: none; a change is for new connections',
   },
   'requirepass-file': {
-    type: 'string',
-    describe: 'File whose first line is the password clients authenticate with',
+    type: 'text',
+    default: '',
+    meaning: 'File whose first line is the password, where `requirepass` is not given beside it',
+  },
+  'bus-secret': {
+    type: 'text',
+    default: '',
+    isSecret: true,
+    isHidden: true,
+    meaning: 'Secret that servers prove to each other, the same on all of them',
   },
   'bus-secret-file': {
-    type: 'string',
-    describe:
-      'File whose first line is the secret that servers prove to each other; ' +
+    type: 'text',
+    default: '',
+    meaning:
+      'File whose first line is the bus secret, where `bus-secret` is not given beside it; ' +
       'by default `bus-secret` in the directory',
   },
   maxclients: {
-    type: 'number',
+    type: 'integer',
     default: 12_000,
-    describe: 'Client connections; one more is told so and closed',
+    min: 1,
+    max: 1_000_000,
+    isMutable: true,
+    meaning: 'Client connections; one more is told so and closed',
+    whyDefault: 'ten thousand clients, and room for those that reconnect at once',
+  },
+  timeout: {
+    type: 'integer',
+    default: 0,
+    unit: 's',
+    min: 0,
+    max: intMax,
+    isMutable: true,
+    meaning: 'A client that sends nothing for this long is closed; 0: never',
+  },
+  'tcp-keepalive': {
+    type: 'integer',
+    default: 300,
+    unit: 's',
+    min: 0,
+    max: intMax,
+    isMutable: true,
+    meaning:
+      'Silence on a new connection after which the kernel asks whether its client is there; 0: never',
+  },
+  'slowlog-log-slower-than': {
+    type: 'integer',
+    default: 10_000,
+    unit: 'µs',
+    min: -1,
+    max: Number.MAX_SAFE_INTEGER,
+    isMutable: true,
+    meaning: 'Time to execute from which SLOWLOG keeps a command; 0: all, -1: none',
+  },
+  'slowlog-max-len': {
+    type: 'integer',
+    default: 128,
+    min: 0,
+    max: 100_000,
+    isMutable: true,
+    meaning: 'Commands that SLOWLOG keeps',
+  },
+  'latency-monitor-threshold': {
+    type: 'integer',
+    default: 0,
+    unit: 'ms',
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    isMutable: true,
+    meaning: 'Length from which LATENCY records a pause; 0: none',
+  },
+  'enable-debug-command': {
+    type: 'choice',
+    default: 'no',
+    choices: ['no', 'yes', 'local'],
+    meaning: 'Who may use DEBUG: nobody, everybody, or clients on loopback',
   },
   'election-timeout-ms': {
-    type: 'number',
+    type: 'integer',
     default: 1000,
-    describe: 'A follower asks for votes after one to two times this without a leader',
+    unit: 'ms',
+    min: 100,
+    max: 60_000,
+    meaning: 'A follower asks for votes after one to two times this without a leader',
+    whyDefault: 'a stall of some hundred milliseconds must not cost a leadership',
   },
   'heartbeat-period-ms': {
-    type: 'number',
+    type: 'integer',
     default: 100,
-    describe: "Pace of a leader's sign of life, at most a third of the election timeout",
+    unit: 'ms',
+    min: 10,
+    max: 20_000,
+    meaning: "Pace of a leader's sign of life, at most a third of the election timeout",
   },
   'election-hold-ms': {
-    type: 'number',
+    type: 'integer',
     default: 1500,
-    describe: 'How long a command waits for a leader before it is answered CLUSTERDOWN',
+    unit: 'ms',
+    min: 0,
+    max: 60_000,
+    meaning: 'How long a command waits for a leader before it is answered CLUSTERDOWN',
+    whyDefault: 'most elections are over by then, and several clients do not retry CLUSTERDOWN',
   },
   'max-segment-file-size': {
-    type: 'number',
+    type: 'memory',
     default: 64 * MiB,
-    describe: 'Bytes that files of the Raft log grow to',
+    unit: 'bytes',
+    min: MiB,
+    max: 1024 * MiB,
+    meaning: 'Size that files of the Raft log grow to',
+  },
+  'sqlite-cache-size': {
+    type: 'memory',
+    default: 64 * MiB,
+    unit: 'bytes',
+    min: MiB,
+    max: 1024 * 1024 * MiB,
+    meaning: "Page cache of a replica's SQLite database",
+    whyDefault: 'what changes between two commits fits, and the kernel caches the file besides',
   },
   'log-level': {
-    type: 'string',
-    choices: ['debug', 'info', 'warn', 'error'],
+    type: 'choice',
     default: 'info',
-    describe: 'Least severity of what is logged',
+    choices: ['debug', 'info', 'warn', 'error'],
+    isMutable: true,
+    meaning: 'Least severity of what is logged',
   },
-} as const satisfies Record<string, YargsOption>;
+} as const satisfies Record<string, OptionRow>;
+
+type Table = typeof serverOptionTable;
+export type OptionName = keyof Table;
+
+type CamelCase<Name extends string> = Name extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : Name;
+
+type ValueOf<Row extends OptionRow> = Row['type'] extends 'integer' | 'memory'
+  ? number
+  : Row['choices'] extends readonly (infer Choice)[]
+    ? Choice
+    : string;
+
+/** The values, under the names of the table in camelCase. */
+export type ServerOptions = {
+  readonly [Name in OptionName as CamelCase<Name>]: ValueOf<Table[Name]>;
+};
+
+export type LogLevel = ServerOptions['logLevel'];
+
+/** Of an option, where the compiler need not know which. */
+export const optionRows: ReadonlyMap<string, OptionRow> = new Map(
+  Object.entries(serverOptionTable),
+);
+
+/** The field of `ServerOptions` for an option. */
+export function fieldOf(option: string): keyof ServerOptions {
+  const name = option.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  return name as keyof ServerOptions;
+}
 
 /** The variable that gives an option when the command line does not. */
 export function variableOf(option: string): string {
   return `HOLT_${option.toUpperCase().replaceAll('-', '_')}`;
 }
 
-/**
- * The table with what the environment gives as defaults. Not yargs' own way of reading variables:
- * that takes every `HOLT_…` for an option, the secrets and those of other commands too.
- */
-export function withVariables(
-  table: Readonly<Record<string, YargsOption>>,
-  environment: Readonly<Record<string, string | undefined>>,
-): Record<string, YargsOption> {
-  const entries = Object.entries(table).map(([name, option]): [string, YargsOption] => {
-    const given = environment[variableOf(name)];
-    if (given === undefined) return [name, option];
-    const { demandOption: _, ...rest } = option;
-    return [name, { ...rest, default: option.type === 'number' ? Number(given) : given }];
-  });
-  return Object.fromEntries(entries);
+/** What an option may be, as in `an integer from 100 to 60000`. */
+export function rangeText({ type, min, max, choices }: OptionRow): string {
+  switch (type) {
+    case 'text':
+      return 'a text';
+    case 'choice':
+      return `one of ${choices!.join(', ')}`;
+    case 'integer':
+      return `an integer from ${min} to ${max}`;
+    case 'memory':
+      return `a size from ${min} to ${max} bytes`;
+  }
 }
 
-/** Passwords and secrets come from files or the environment, never from the command line. */
-export const secretVariables = {
-  requirepass: 'HOLT_REQUIREPASS',
-  busSecret: 'HOLT_BUS_SECRET',
-} as const;
+/** A value that an option cannot have. The message is Redis' own reason. */
+export class OptionValueError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'OptionValueError';
+  }
+}
+
+/** Reads a value as it was written. Throws `OptionValueError`. */
+export function parseOption(row: OptionRow, text: string): OptionValue {
+  switch (row.type) {
+    case 'text':
+      return text;
+    case 'choice':
+      if (row.choices!.includes(text.toLowerCase())) return text.toLowerCase();
+      throw new OptionValueError(
+        `argument(s) must be one of the following: ${row.choices!.join(', ')}`,
+      );
+    case 'integer':
+      if (!/^(0|-?[1-9]\d*)$/.test(text)) {
+        throw new OptionValueError("argument couldn't be parsed into an integer");
+      }
+      return inRange(row, Number(text));
+    case 'memory':
+      return inRange(row, parseMemory(text));
+  }
+}
+
+function inRange({ min, max }: OptionRow, value: number): number {
+  if (value >= min! && value <= max!) return value;
+  throw new OptionValueError(`argument must be between ${min} and ${max} inclusive`);
+}
+
+/** As in redis.conf: `k`, `m` and `g` are powers of 1000, `kb`, `mb` and `gb` of 1024. */
+function parseMemory(text: string): number {
+  const match = /^(\d+)(b|k|kb|m|mb|g|gb)?$/i.exec(text);
+  if (match === null) throw new OptionValueError('argument must be a memory value');
+  const unit = (match[2] ?? 'b').toLowerCase();
+  const base = unit.length === 2 ? 1024 : 1000;
+  return Number(match[1]) * base ** 'bkmg'.indexOf(unit[0]!);
+}
 
 /** Limits that no option changes; each error names the one it met. */
 export const limits = Object.freeze({
   /** A key. Bytes. */
   keyBytesMax: 64 * 1024,
+  /** A transaction with the keys that are watched for it: one entry must hold it. Bytes. */
+  transactionBytesMax: 64 * MiB,
+  /** Commands of a transaction: they run in one go, in some tenths of a second. */
+  transactionCommandsMax: 20_000,
+  /** Keys that a client watches: their versions are read, and compared again, in one go. */
+  watchedKeysMax: 10_000,
   /** Commands taken and not applied yet; beyond it sockets pause. Bytes. */
   pendingBytesMax: 64 * MiB,
   /** Replies that a client does not read: its commands wait. Bytes. */

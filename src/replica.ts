@@ -22,10 +22,15 @@ import {
   type RaftStatus,
   type ReplicaIdentity,
 } from '../raft/index.js';
-import { isErrorReply, type Reply } from '../resp/index.js';
-import { FatalMachineError, needsTick, SqliteStateMachine } from '../sqlite-sm/index.js';
+import { isErrorReply, okReply, type Reply } from '../resp/index.js';
+import {
+  FatalMachineError,
+  needsTick,
+  SlicedRead,
+  SqliteStateMachine,
+} from '../sqlite-sm/index.js';
 import { BlockedClients } from './client/blocked-clients.js';
-import { ClientPort } from './client/client-port.js';
+import { ClientPort, isLoopback } from './client/client-port.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
 import type { PendingCommand } from './client/connection.js';
@@ -36,18 +41,17 @@ import {
   movedReply,
   uncertainReply,
 } from './client/dispatcher.js';
-import {
-  defaultMonitorSettings,
-  ExecutionTimes,
-  type MonitorSettings,
-} from './client/execution-times.js';
+import { ExecutionTimes } from './client/execution-times.js';
 import { LatencyMonitor } from './client/latency-monitor.js';
 import { SlowLog } from './client/slow-log.js';
+import type { WatchedKey } from './client/watched-keys.js';
 import { Topology } from './cluster/topology.js';
 import { machineFiles } from './files.js';
+import { Housekeeping, InternalCommand } from './housekeeping.js';
 import type { GroupMember } from './identity.js';
-import { limits } from './options.js';
-import { ReplicatedMachine } from './replicated-machine.js';
+import { limits, type ServerOptions } from './options.js';
+import { type CommandContext, ReplicatedMachine } from './replicated-machine.js';
+import { type SettingCheck, Settings } from './settings.js';
 import { Statistics } from './statistics.js';
 
 export interface ReplicaConfig {
@@ -57,11 +61,9 @@ export interface ReplicaConfig {
   readonly replicaId: string;
   readonly born: FileIdentity;
   readonly members: readonly GroupMember[];
-  readonly bind: string;
-  readonly password: string;
-  readonly busSecret: string;
-  readonly maxclients: number;
-  readonly electionHoldMs: number;
+  readonly options: ServerOptions;
+  /** The same members at the addresses that clients are told. */
+  readonly announced: readonly GroupMember[];
   readonly raft: RaftOptions;
   /** Changes with every start of the operating system. */
   readonly bootId: string;
@@ -89,28 +91,27 @@ const poolBytesMax = 16 * MiB;
 
 export class Replica {
   readonly #config: ReplicaConfig;
+  readonly #events: ReplicaEvents;
   readonly #log: Logger;
   readonly #topology: Topology;
   readonly #statistics = new Statistics(nodeClock.monotonicMs());
-  readonly #settings: MonitorSettings = defaultMonitorSettings;
-  readonly #slowLog = new SlowLog(() => this.#settings.slowlogMaxLen);
-  readonly #latency = new LatencyMonitor(() => this.#settings.latencyMonitorThreshold);
-  readonly #times = new ExecutionTimes({
-    settings: this.#settings,
-    slowLog: this.#slowLog,
-    latency: this.#latency,
-    nowMs: () => nodeClock.wallMs(),
-  });
+  readonly #settings: Settings;
+  readonly #slowLog = new SlowLog(() => this.#settings.values.slowlogMaxLen);
+  readonly #latency = new LatencyMonitor(() => this.#settings.values.latencyMonitorThreshold);
+  readonly #times: ExecutionTimes;
   readonly #blocked = new BlockedClients();
   readonly #clients: ClientPort;
   readonly #machine: SqliteStateMachine;
   readonly #node: RaftNode;
+  readonly #housekeeping: Housekeeping;
   readonly #sampleTimer: NodeJS.Timeout;
   readonly #loopTimer: NodeJS.Timeout;
   #loopCheckedMs = nodeClock.monotonicMs();
   /** Commands that certainly have no effect, whose clients are told the leader once there is one. */
   #stranded: Stranded[] = [];
   #strandedTimer: NodeJS.Timeout | undefined;
+  /** Long reads between two slices. */
+  readonly #slicedReads = new WeakMap<PendingCommand, SlicedRead>();
 
   /** Opens the replica's files, connects it to its peers and to clients. */
   static async start(config: ReplicaConfig, log: Logger, events: ReplicaEvents): Promise<Replica> {
@@ -134,8 +135,18 @@ export class Replica {
     pool: BufferPool,
   ) {
     this.#config = config;
+    this.#events = events;
     this.#log = log;
-    this.#topology = new Topology(config.group, config.members, config.replicaId);
+    this.#topology = new Topology(config.group, config.announced, config.replicaId);
+    this.#settings = new Settings(config.options, checkSettings(config.options.bind), (change) =>
+      this.#onSettings(change),
+    );
+    this.#times = new ExecutionTimes({
+      settings: this.#settings.values,
+      slowLog: this.#slowLog,
+      latency: this.#latency,
+      nowMs: () => nodeClock.wallMs(),
+    });
     const identity = identityOf(config);
     // Before the machine, which makes a new database where it finds one it cannot trust: a directory
     // that is refused stays as it was.
@@ -152,11 +163,9 @@ export class Replica {
     );
     this.#machine = openMachine(config, log, events);
     this.#clients = new ClientPort({
-      host: config.bind,
-      port: this.#topology.self.clientPort,
-      maxclients: config.maxclients,
-      password: config.password,
-      electionHoldMs: config.electionHoldMs,
+      host: config.options.bind,
+      port: ownMember(config).clientPort,
+      settings: this.#settings.values,
       statistics: this.#statistics,
       blocked: this.#blocked,
       nowMs: () => nodeClock.wallMs(),
@@ -172,9 +181,9 @@ export class Replica {
       transport: bus,
       machine: new ReplicatedMachine({
         machine: this.#machine,
-        settle: (pending, reply) => this.#settle(pending, reply),
+        settle: (context, reply) => this.#onReply(context, reply),
         times: this.#times,
-        monotonicMs: () => nodeClock.monotonicMs(),
+        nowMicroseconds,
       }),
       pool,
       clock: nodeClock,
@@ -190,6 +199,16 @@ export class Replica {
         onFatal: (error) => events.onFatal(error),
         onWarning: (text) => log.warn(text),
       },
+    });
+    this.#housekeeping = new Housekeeping({
+      machine: this.#machine,
+      log: this.#node,
+      timers: {
+        ...nodeTimers,
+        after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)),
+        every: (ms, callback) => nodeTimers.every(ms, guarded(callback, events)),
+      },
+      clock: nodeClock,
     });
     this.#sampleTimer = setInterval(
       () => this.#statistics.sample(nodeClock.monotonicMs()),
@@ -208,11 +227,13 @@ export class Replica {
       statistics: this.#statistics,
       blocked: this.#blocked,
       nowMs: () => nodeClock.wallMs(),
-      monotonicMs: () => nodeClock.monotonicMs(),
+      times: this.#times,
+      nowMicroseconds,
     });
     await this.#clients.listen(dispatcher);
     this.#node.start();
-    const { clientPort, busPort, replicaId } = this.#topology.self;
+    this.#housekeeping.start();
+    const { clientPort, busPort, replicaId } = ownMember(this.#config);
     const { lastIndex, term } = this.#node.status();
     this.#log.info(
       { clientPort, busPort, replicaId, term, lastIndex, appliedIndex: this.#machine.appliedIndex },
@@ -234,6 +255,7 @@ export class Replica {
     clearInterval(this.#sampleTimer);
     clearInterval(this.#loopTimer);
     clearInterval(this.#strandedTimer);
+    this.#housekeeping.stop();
     this.#machine.close();
     this.#log.info('replica stopped');
   }
@@ -253,8 +275,16 @@ export class Replica {
 
   // ---------------------------------------------------------------------------- replies
 
+  #onReply(context: CommandContext, reply: Reply): void {
+    if (context instanceof InternalCommand) context.done();
+    else this.#settle(context, reply);
+  }
+
   #settle(pending: PendingCommand, reply: Reply): void {
-    if (isErrorReply(reply)) this.#statistics.errorReplies += 1;
+    if (isErrorReply(reply)) {
+      this.#statistics.countError(reply.text);
+      if (pending.statistics !== undefined) pending.statistics.failedCalls += 1;
+    }
     pending.connection.settle(pending, reply);
     this.#clients.markDirty(pending.connection);
   }
@@ -276,8 +306,12 @@ export class Replica {
     if (!connection.hasRoom) return connection.park(pending);
     // A leadership that ended meanwhile: its clock is no longer ours to ask.
     if (!this.#node.isServing) return this.#strand([pending]);
-    const startedMs = nodeClock.monotonicMs();
-    const reply = this.#machine.read(pending.database, pending.args, this.#node.nowMs());
+    const startedAt = nowMicroseconds();
+    const reply = this.#readNow(pending);
+    const microseconds = pending.microseconds + nowMicroseconds() - startedAt;
+    if (reply === undefined || reply === needsTick) pending.microseconds = microseconds;
+    // Others get their turn, and then the next slice.
+    if (reply === undefined) return this.#afterTurn(() => this.#onReadable([pending]));
     if (reply === needsTick) {
       // The key is due by the leader's clock, but the state's clock has not got there: expiry must
       // not be seen here before every replica agrees on it.
@@ -285,13 +319,44 @@ export class Replica {
       return;
     }
     this.#statistics.keyspaceReads += 1;
-    this.#timeRead(pending, (nodeClock.monotonicMs() - startedMs) * 1000);
+    this.#timeRead(pending, microseconds);
     this.#settle(pending, reply);
   }
 
-  #timeRead({ command, connection, args }: PendingCommand, microseconds: number): void {
-    if (command === undefined || !this.#times.add(command.name, microseconds)) return;
+  #timeRead(pending: PendingCommand, microseconds: number): void {
+    const { command, statistics, connection, args } = pending;
+    if (command === undefined || statistics === undefined) return;
+    if (!this.#times.add(statistics, microseconds)) return;
     this.#times.addSlow(command, microseconds, connection.session, args);
+  }
+
+  /** Undefined: there is more to do, in another turn. */
+  #readNow(pending: PendingCommand): Reply | typeof needsTick | undefined {
+    const { database, args, watched } = pending;
+    const nowMs = this.#node.nowMs();
+    if (watched !== undefined) return this.#readWatched(database, watched, nowMs);
+    const reply = this.#machine.read(database, args, nowMs);
+    if (!(reply instanceof SlicedRead)) return reply;
+    const read = this.#slicedReads.get(pending) ?? reply;
+    const slice = this.#machine.readSlice(database, read, nowMs);
+    if (slice === undefined || slice === needsTick) this.#slicedReads.set(pending, read);
+    return slice;
+  }
+
+  #readWatched(
+    database: number,
+    watched: readonly WatchedKey[],
+    nowMs: number,
+  ): Reply | typeof needsTick {
+    const names = watched.map(({ name }) => name);
+    const versions = this.#machine.readVersions(database, names, nowMs);
+    if (versions === needsTick) return needsTick;
+    for (const [at, key] of watched.entries()) key.version = versions[at]!;
+    return okReply;
+  }
+
+  #afterTurn(callback: () => void): void {
+    nodeTimers.after(0, guarded(callback, this.#events));
   }
 
   #checkLoop(): void {
@@ -316,7 +381,11 @@ export class Replica {
   }
 
   #onCommandsDropped(contexts: readonly unknown[], fate: Fate): void {
-    const commands = contexts as readonly PendingCommand[];
+    const commands: PendingCommand[] = [];
+    for (const context of contexts as readonly CommandContext[]) {
+      if (context instanceof InternalCommand) context.done();
+      else commands.push(context);
+    }
     // They were counted as pending, and those who wait for room may be waiting for nothing else.
     if (this.#node.pendingBytes <= limits.pendingBytesMax / 2) this.#clients.onRoom();
     if (fate === 'refused') return this.#strand(commands);
@@ -327,7 +396,7 @@ export class Replica {
 
   /** They have no effect, for certain: their clients are sent to the leader when it is known. */
   #strand(commands: readonly PendingCommand[]): void {
-    const until = nodeClock.monotonicMs() + this.#config.electionHoldMs;
+    const until = nodeClock.monotonicMs() + this.#config.options.electionHoldMs;
     for (const pending of commands) this.#stranded.push({ pending, until });
     this.#strandedTimer ??= setInterval(() => this.#resolveStranded(), 50);
   }
@@ -352,13 +421,20 @@ export class Replica {
     this.#strandedTimer = undefined;
   }
 
+  #onSettings(change: Readonly<Partial<ServerOptions>>): void {
+    if (change.requirepass === '') this.#clients.admitAll();
+    if (change.logLevel !== undefined) this.#log.level = change.logLevel;
+    this.#log.info({ options: Object.keys(change) }, 'options changed');
+  }
+
   #serverContext(): ServerContext {
     return {
       topology: this.#topology,
       statistics: this.#statistics,
       process: this.#config.process,
-      password: this.#config.password,
-      maxclients: this.#config.maxclients,
+      settings: this.#settings,
+      clientPort: ownMember(this.#config).clientPort,
+      committedIndex: () => this.#machine.flushedIndex,
       nowMs: () => nodeClock.wallMs(),
       raft: () => this.status(),
       keyspace: (database) => ({
@@ -366,13 +442,12 @@ export class Replica {
         expires: this.#machine.expiresCount(database),
       }),
       keysInSlot: (slot) => this.#machine.keysInSlot(0, slot),
+      namesInSlot: (slot, limit) => this.#machine.namesInSlot(0, slot, limit),
       clients: () => this.#clients.views,
       pause: this.#clients.pause,
       blocked: this.#blocked,
       slowLog: this.#slowLog,
       latency: this.#latency,
-      times: this.#times,
-      enableDebugCommand: () => 'no',
       sleep: (milliseconds) => {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
       },
@@ -381,23 +456,41 @@ export class Replica {
   }
 }
 
+/** Of a monotonic clock. */
+function nowMicroseconds(): number {
+  return nodeClock.monotonicMs() * 1000;
+}
+
+/** This replica's, with the ports that it listens on. */
+function ownMember(config: ReplicaConfig): GroupMember {
+  return config.members.find((member) => member.replicaId === config.replicaId)!;
+}
+
+/** What `checkProtection` refuses at the start must not come about later. */
+function checkSettings(bind: string): SettingCheck {
+  return ({ requirepass }) =>
+    requirepass === '' && !isLoopback(bind)
+      ? { option: 'requirepass', reason: `a server that listens on ${bind} needs a password` }
+      : undefined;
+}
+
 function identityOf(config: ReplicaConfig): ReplicaIdentity {
   const { clusterId, group, replicaId } = config;
   return { clusterId, group, replicaId };
 }
 
 function listenOnBus(config: ReplicaConfig, pool: BufferPool, log: Logger): Promise<Bus> {
-  const self = config.members.find((member) => member.replicaId === config.replicaId)!;
+  const self = ownMember(config);
   const others = config.members.filter((member) => member !== self);
   const names = new Map(others.map((m) => [m.replicaId, `${m.host}:${m.busPort}`]));
   return new Promise((resolve, reject) => {
     Bus.listen(
       {
         identity: identityOf(config),
-        host: config.bind,
+        host: config.options.bind,
         port: self.busPort,
         peers: others.map(({ replicaId, host, busPort }) => ({ replicaId, host, port: busPort })),
-        secret: Buffer.from(config.busSecret),
+        secret: Buffer.from(config.options.busSecret),
         network: nodeNetwork,
         timers: nodeTimers,
         clock: nodeClock,
@@ -422,8 +515,10 @@ function openMachine(
   const machine = SqliteStateMachine.open({
     directory: config.directory,
     bootId: config.bootId,
+    cacheBytes: config.options.sqliteCacheSize,
     files: machineFiles,
     timers: { after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)) },
+    random: () => nodeChance.random(),
     onCommandFailure: (error, commandName) =>
       log.error({ err: error, command: commandName }, 'a command failed by a mistake of ours'),
   });
@@ -432,7 +527,7 @@ function openMachine(
   return machine;
 }
 
-/** A commit by timer may meet a full disk: the world's trouble, to be told as such. */
+/** Work by timer may meet a full disk: the world's trouble, to be told as such. */
 function guarded(callback: () => void, events: ReplicaEvents): () => void {
   return () => {
     try {

@@ -5,34 +5,39 @@
 
 import type { CommittedEntry, StateMachine } from '../raft/index.js';
 import type { Reply } from '../resp/index.js';
-import { decodeCommand, type ReplySink, type SqliteStateMachine } from '../sqlite-sm/index.js';
+import { decodeRecord, type ReplySink, type SqliteStateMachine } from '../sqlite-sm/index.js';
 import type { PendingCommand } from './client/connection.js';
 import type { ExecutionTimes } from './client/execution-times.js';
+import { InternalCommand } from './housekeeping.js';
+
+/** Whom a command's reply is for. */
+export type CommandContext = PendingCommand | InternalCommand;
 
 const noBytes = Buffer.alloc(0);
 
 export class ReplicatedMachine implements StateMachine {
   readonly #machine: SqliteStateMachine;
-  readonly #settle: (pending: PendingCommand, reply: Reply) => void;
+  readonly #settle: (context: CommandContext, reply: Reply) => void;
   readonly #sink: ReplySink;
   readonly #times: ExecutionTimes;
-  readonly #monotonicMs: () => number;
-  #contexts: readonly PendingCommand[] = [];
+  /** A monotonic clock, for statistics only: it must not reach what is applied. */
+  readonly #nowMicroseconds: () => number;
+  #contexts: readonly CommandContext[] = [];
   #payload: Buffer = noBytes;
   #index = 0;
   /** When the command that is being executed began: when the one before it was answered. */
-  #startedMs = 0;
+  #startedAt = 0;
 
   constructor(options: {
     readonly machine: SqliteStateMachine;
-    readonly settle: (pending: PendingCommand, reply: Reply) => void;
+    readonly settle: (context: CommandContext, reply: Reply) => void;
     readonly times: ExecutionTimes;
-    readonly monotonicMs: () => number;
+    readonly nowMicroseconds: () => number;
   }) {
     this.#machine = options.machine;
     this.#settle = options.settle;
     this.#times = options.times;
-    this.#monotonicMs = options.monotonicMs;
+    this.#nowMicroseconds = options.nowMicroseconds;
     this.#sink = { reply: (position, reply) => this.#onReply(position, reply) };
   }
 
@@ -58,33 +63,41 @@ export class ReplicatedMachine implements StateMachine {
       this.#machine.apply({ index, term, stamp, kind, payload });
       return;
     }
-    this.#contexts = contexts as readonly PendingCommand[];
+    this.#contexts = contexts as readonly CommandContext[];
     this.#payload = payload;
     this.#index = index;
-    this.#startedMs = this.#monotonicMs();
+    this.#startedAt = this.#nowMicroseconds();
     this.#machine.apply({ index, term, stamp, kind, payload }, this.#sink);
     this.#contexts = [];
     this.#payload = noBytes;
   }
 
   #onReply(position: number, reply: Reply): void {
-    const pending = this.#contexts[position]!;
-    const nowMs = this.#monotonicMs();
-    const microseconds = (nowMs - this.#startedMs) * 1000;
-    this.#startedMs = nowMs;
-    const { command } = pending;
-    const { session } = pending.connection;
-    if (!pending.isLoggedRead) session.lastWriteIndex = this.#index;
-    if (command !== undefined && this.#times.add(command.name, microseconds)) {
-      this.#times.addSlow(command, microseconds, session, this.#argumentsAt(position));
-    }
-    this.#settle(pending, reply);
+    const context = this.#contexts[position]!;
+    const now = this.#nowMicroseconds();
+    const microseconds = now - this.#startedAt;
+    this.#startedAt = now;
+    if (context instanceof InternalCommand) return this.#settle(context, reply);
+    this.#time(context, microseconds, position);
+    if (context.isWrite) context.connection.session.lastWriteIndex = this.#index;
+    const runsMore = context.connection.hasOpenTransaction;
+    this.#settle(context, reply);
+    // Its server commands ran while it was answered, and have a time of their own.
+    if (runsMore) this.#startedAt = this.#nowMicroseconds();
+  }
+
+  #time(pending: PendingCommand, microseconds: number, position: number): void {
+    const { command, statistics, connection } = pending;
+    if (command === undefined || statistics === undefined) return;
+    if (!this.#times.add(statistics, microseconds)) return;
+    this.#times.addSlow(command, microseconds, connection.session, this.#argumentsAt(position));
   }
 
   /** Of a command of the entry that is being applied, from its start: few are slow. */
   #argumentsAt(position: number): readonly Buffer[] {
-    let command = decodeCommand(this.#payload, 0);
-    for (let at = 0; at < position; at += 1) command = decodeCommand(this.#payload, command.end);
-    return command.args;
+    let record = decodeRecord(this.#payload, 0);
+    for (let at = 0; at < position; at += 1) record = decodeRecord(this.#payload, record.end);
+    // The slow log leaves EXEC out.
+    return 'args' in record ? record.args : [];
   }
 }

@@ -4,11 +4,13 @@
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import os from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createStorage, nodeChance, nodeFiles, resolveRaftOptions } from '../raft/index.js';
 import { isLoopback } from './client/client-port.js';
 import type { ServerContext } from './client/commands/table.js';
+import { announcedMembers } from './cluster/announced.js';
 import { lockDirectory } from './directory-lock.js';
 import {
   DirectoryError,
@@ -130,11 +132,8 @@ function replicaConfig(
     replicaId,
     born: born!,
     members: membersOf(identity, group),
-    bind: options.bind,
-    password: options.requirepass,
-    busSecret: options.busSecret,
-    maxclients: options.maxclients,
-    electionHoldMs: options.electionHoldMs,
+    announced: announcedMembers(membersOf(identity, group), hosted, options),
+    options,
     raft: resolveRaftOptions({
       electionTimeoutMilliseconds: options.electionTimeoutMs,
       heartbeatPeriodMilliseconds: options.heartbeatPeriodMs,
@@ -172,6 +171,16 @@ function serverProcess(): ServerContext['process'] {
     pid: process.pid,
     startedAtMs,
     memoryBytes: () => process.memoryUsage.rss(),
+    system: `${process.platform} ${process.arch}`,
+    systemMemoryBytes: os.totalmem(),
+    usage: () => {
+      const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+      return {
+        userMicroseconds: userCPUTime,
+        systemMicroseconds: systemCPUTime,
+        memoryPeakBytes: maxRSS * 1024,
+      };
+    },
   };
 }
 

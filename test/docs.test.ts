@@ -5,10 +5,11 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Options as YargsOption } from 'yargs';
 import { dataCommands } from '../sqlite-sm/index.js';
 import { serverCommands } from '../src/client/commands/index.js';
-import { serverOptionTable } from '../src/options.js';
+import { facts } from '../src/facts.js';
+import { metricSections } from '../src/metrics.js';
+import { optionRows, rangeText } from '../src/options.js';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -37,11 +38,37 @@ function commandRows(): string {
   return `| command | group | since Redis | | complexity |\n|---|---|---|---|---|\n${rows.join('')}`;
 }
 
-function optionRows(): string {
-  const rows = Object.entries(serverOptionTable as Record<string, YargsOption>).map(
-    ([name, option]) => `| \`${name}\` | ${option.default ?? ''} | ${option.describe} |\n`,
+function optionTable(): string {
+  const rows = [...optionRows].map(([name, row]) => {
+    const change = row.isMutable === true ? 'yes' : '';
+    const meaning = [row.meaning, row.whyDefault && `Default: ${row.whyDefault}`]
+      .concat(row.isSecret && 'Not on the command line')
+      .concat(row.redisDiffers && `Redis: ${row.redisDiffers}`)
+      .filter(Boolean)
+      .join('. ');
+    const unit = row.unit === undefined || row.unit === 'bytes' ? '' : ` ${row.unit}`;
+    const preset = row.default === '' ? '' : `${row.default}${unit}`;
+    return `| \`${name}\` | ${preset} | ${rangeText(row)} | ${change} | ${meaning} |\n`;
+  });
+  return `| option | default | value | CONFIG SET | |\n|---|---|---|---|---|\n${rows.join('')}`;
+}
+
+function factTable(): string {
+  const rows = facts.map(({ name, value, meaning }) => {
+    const shown = value === undefined ? '' : `\`${value || '""'}\``;
+    return `| \`${name}\` | ${shown} | ${meaning} |\n`;
+  });
+  return `| parameter | value | |\n|---|---|---|\n${rows.join('')}`;
+}
+
+function metricTable(): string {
+  const rows = metricSections.flatMap(({ name: section, isExtra, metrics }) =>
+    metrics.map(({ name, kind, unit, meaning }) => {
+      const where = isExtra === true ? `${section} (extra)` : section;
+      return `| \`${name}\` | ${where} | ${kind} | ${unit ?? ''} | ${meaning} |\n`;
+    }),
   );
-  return `| option | default | |\n|---|---|---|\n${rows.join('')}`;
+  return `| name | section | kind | unit | |\n|---|---|---|---|---|\n${rows.join('')}`;
 }
 
 describe('Documentation', () => {
@@ -49,7 +76,12 @@ describe('Documentation', () => {
     checkGenerated('docs/commands.md', 'commands', commandRows());
   });
 
-  it('README.md lists the options of the table', () => {
-    checkGenerated('README.md', 'options', optionRows());
+  it('docs/options.md lists the options of the table', () => {
+    checkGenerated('docs/options.md', 'options', optionTable());
+    checkGenerated('docs/options.md', 'facts', factTable());
+  });
+
+  it('docs/metrics.md lists the metrics of the table', () => {
+    checkGenerated('docs/metrics.md', 'metrics', metricTable());
   });
 });

@@ -17,25 +17,35 @@ const conflictWithNx = errorReply(
 const conflictGtLt = errorReply('ERR GT and LT options at the same time are not compatible');
 
 function expire(keyspace: Keyspace, args: readonly Buffer[]): Reply {
-  return expireAfter(keyspace, args, 'expire', 1000);
+  return expireFrom(keyspace, args, 'expire', 1000, keyspace.nowMs);
 }
 
 function pexpire(keyspace: Keyspace, args: readonly Buffer[]): Reply {
-  return expireAfter(keyspace, args, 'pexpire', 1);
+  return expireFrom(keyspace, args, 'pexpire', 1, keyspace.nowMs);
 }
 
-function expireAfter(
+function expireat(keyspace: Keyspace, args: readonly Buffer[]): Reply {
+  return expireFrom(keyspace, args, 'expireat', 1000, 0);
+}
+
+function pexpireat(keyspace: Keyspace, args: readonly Buffer[]): Reply {
+  return expireFrom(keyspace, args, 'pexpireat', 1, 0);
+}
+
+/** `originMs` is what the amount counts from, in milliseconds since the epoch. */
+function expireFrom(
   keyspace: Keyspace,
   args: readonly Buffer[],
   commandName: string,
   unitMs: number,
+  originMs: number,
 ): Reply {
   const condition = parseCondition(args);
   if ('kind' in condition) return condition;
   const amount = parseInteger(args[2] as Buffer);
   if (amount === undefined) return errors.notInteger;
   const milliseconds = multiply(amount, unitMs);
-  const expiresMs = milliseconds === undefined ? undefined : add(milliseconds, keyspace.nowMs);
+  const expiresMs = milliseconds === undefined ? undefined : add(milliseconds, originMs);
   if (expiresMs === undefined) {
     return errorReply(`ERR invalid expire time in '${commandName}' command`);
   }
@@ -100,6 +110,22 @@ function remainingMs(keyspace: Keyspace, name: Buffer): Integer {
   return add(expiresMs, -keyspace.nowMs) as Integer;
 }
 
+function expiretime(keyspace: Keyspace, args: readonly Buffer[]): Reply {
+  const expiresMs = expiryTime(keyspace, args[1] as Buffer);
+  if (typeof expiresMs === 'bigint') return (expiresMs + 500n) / 1000n;
+  return expiresMs < 0 ? expiresMs : Math.floor((expiresMs + 500) / 1000);
+}
+
+function pexpiretime(keyspace: Keyspace, args: readonly Buffer[]): Reply {
+  return expiryTime(keyspace, args[1] as Buffer);
+}
+
+/** When the key ends, in milliseconds since the epoch; -1 without expiry, -2 without key. */
+function expiryTime(keyspace: Keyspace, name: Buffer): Integer {
+  const head = keyspace.readHead(name);
+  return head === undefined ? -2 : (keyspace.expiryOf(head) ?? -1);
+}
+
 function persist(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   const head = keyspace.findHead(args[1] as Buffer);
   if (head === undefined || head[expiryColumn] === null) return 0;
@@ -120,6 +146,32 @@ export const expiryCommands = [
     summary: 'Sets the expiration time of a key in seconds.',
     complexity: 'O(1)',
     run: expire,
+  },
+  {
+    name: 'expireat',
+    arity: -3,
+    flags: ['write', 'fast'],
+    categories: ['@keyspace', '@write', '@fast'],
+    keySpecs: [firstKey('RW', 'update')],
+    tips: [],
+    group: 'generic',
+    since: '1.2.0',
+    summary: 'Sets the expiration time of a key to a Unix timestamp.',
+    complexity: 'O(1)',
+    run: expireat,
+  },
+  {
+    name: 'expiretime',
+    arity: 2,
+    flags: ['readonly', 'fast'],
+    categories: ['@keyspace', '@read', '@fast'],
+    keySpecs: [firstKey('RO', 'access')],
+    tips: [],
+    group: 'generic',
+    since: '7.0.0',
+    summary: 'Returns the expiration time of a key as a Unix timestamp.',
+    complexity: 'O(1)',
+    run: expiretime,
   },
   {
     name: 'persist',
@@ -146,6 +198,32 @@ export const expiryCommands = [
     summary: 'Sets the expiration time of a key in milliseconds.',
     complexity: 'O(1)',
     run: pexpire,
+  },
+  {
+    name: 'pexpireat',
+    arity: -3,
+    flags: ['write', 'fast'],
+    categories: ['@keyspace', '@write', '@fast'],
+    keySpecs: [firstKey('RW', 'update')],
+    tips: [],
+    group: 'generic',
+    since: '2.6.0',
+    summary: 'Sets the expiration time of a key to a Unix milliseconds timestamp.',
+    complexity: 'O(1)',
+    run: pexpireat,
+  },
+  {
+    name: 'pexpiretime',
+    arity: 2,
+    flags: ['readonly', 'fast'],
+    categories: ['@keyspace', '@read', '@fast'],
+    keySpecs: [firstKey('RO', 'access')],
+    tips: [],
+    group: 'generic',
+    since: '7.0.0',
+    summary: 'Returns the expiration time of a key as a Unix milliseconds timestamp.',
+    complexity: 'O(1)',
+    run: pexpiretime,
   },
   {
     name: 'pttl',

@@ -1,24 +1,22 @@
 // Keys of any type. https://redis.io/docs/latest/commands/?group=generic
 
 import type { Buffer } from 'node:buffer';
-import type { Reply } from '../../resp/index.js';
-import { errorReply, errors, simpleString } from '../../resp/index.js';
-import { isMatchAll, matchesGlob } from '../glob.js';
+import type { ErrorReply, Reply } from '../../resp/index.js';
+import { errorReply, errors, okReply, simpleString } from '../../resp/index.js';
+import { databaseCount } from '../command-codec.js';
 import { parseInteger } from '../integers.js';
 import { type Keyspace, lengthColumn, typeColumn } from '../keyspace.js';
 import { typeNames } from '../schema.js';
 import { isWord } from './arguments.js';
-import { allKeys, type DataCommand, firstKey } from './table.js';
-
-const invalidCursor = errorReply('ERR invalid cursor');
-
-/** As Redis without COUNT. */
-const scanRowsDefault = 10;
-/** COUNT is a hint; a larger one is served as this, in some milliseconds. */
-export const scanRowsMax = 10_000;
+import { allKeys, type DataCommand, firstKey, secondKey } from './table.js';
 
 const typeReplies = typeNames.map(simpleString);
 const noneReply = simpleString('none');
+const sameObject = errorReply('ERR source and destination objects are the same');
+const beyondInt = errorReply(
+  'ERR value is out of range, value must between -2147483648 and 2147483647',
+);
+const noSuchDatabase = errorReply('ERR DB index is out of range');
 
 function del(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   let count = 0;
@@ -31,7 +29,7 @@ function del(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   return count;
 }
 
-/** A key named twice counts twice. */
+/** A key named twice counts twice. TOUCH is the same: no access times are kept. */
 function exists(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   let count = 0;
   for (let i = 1; i < args.length; i++) {
@@ -45,58 +43,74 @@ function type(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   return (head === undefined ? undefined : typeReplies[head[typeColumn]]) ?? noneReply;
 }
 
-// The cursor is the id of the last row examined. Ids rise and are never used again, and a key keeps
-// its id for life, so a key that exists from the first call to the last is met exactly once; one
-// that was deleted and made again may be met twice, which Redis allows. Rows of other databases
-// count as examined: the work of a call is bounded, whatever it finds.
-function scan(keyspace: Keyspace, args: readonly Buffer[]): Reply {
-  const cursor = parseCursor(args[1] as Buffer);
-  if (cursor === undefined) return invalidCursor;
-  let limit = scanRowsDefault;
-  let pattern: Buffer | undefined;
-  let wantedType: Buffer | undefined;
-  for (let i = 2; i < args.length; i += 2) {
+function rename(keyspace: Keyspace, args: readonly Buffer[]): Reply {
+  const [, source, target] = args as [Buffer, Buffer, Buffer];
+  const head = keyspace.findHead(source);
+  if (head === undefined) return errors.noSuchKey;
+  if (source.equals(target)) return okReply;
+  const old = keyspace.findHead(target);
+  if (old !== undefined) keyspace.remove(old);
+  keyspace.move(head, keyspace.db, target);
+  return okReply;
+}
+
+function renamenx(keyspace: Keyspace, args: readonly Buffer[]): Reply {
+  const [, source, target] = args as [Buffer, Buffer, Buffer];
+  const head = keyspace.findHead(source);
+  if (head === undefined) return errors.noSuchKey;
+  if (keyspace.findHead(target) !== undefined) return 0;
+  keyspace.move(head, keyspace.db, target);
+  return 1;
+}
+
+function copy(keyspace: Keyspace, args: readonly Buffer[]): Reply {
+  const [, source, target] = args as [Buffer, Buffer, Buffer];
+  let targetDb = keyspace.db;
+  let isReplacing = false;
+  for (let i = 3; i < args.length; i++) {
     const option = args[i] as Buffer;
     const value = args[i + 1];
-    if (value === undefined) return errors.syntax;
-    if (isWord(option, 'count')) {
-      const count = parseInteger(value);
-      if (count === undefined) return errors.notInteger;
-      if (count < 1) return errors.syntax;
-      limit = Math.min(Number(count), scanRowsMax);
-    } else if (isWord(option, 'match')) {
-      pattern = isMatchAll(value) ? undefined : value;
-    } else if (isWord(option, 'type')) {
-      wantedType = value;
+    if (isWord(option, 'replace')) {
+      isReplacing = true;
+    } else if (isWord(option, 'db') && value !== undefined) {
+      const parsed = parseDatabase(value);
+      if (typeof parsed !== 'number') return parsed;
+      targetDb = parsed;
+      i++;
     } else {
       return errors.syntax;
     }
   }
+  if (targetDb === keyspace.db && source.equals(target)) return sameObject;
 
-  const rows = keyspace.readRowsAfter(cursor, limit);
-  const names: Buffer[] = [];
-  for (const [, db, rowType, expiresMs, name] of rows) {
-    if (db !== keyspace.db) continue;
-    if (pattern !== undefined && !matchesGlob(pattern, name)) continue;
-    if (wantedType !== undefined && !isWord(wantedType, typeNames[rowType] ?? '')) continue;
-    if (!keyspace.isDue(expiresMs)) names.push(name);
+  const head = keyspace.findHead(source);
+  if (head === undefined) return 0;
+  const old = keyspace.findHeadIn(targetDb, target);
+  if (old !== undefined) {
+    if (!isReplacing) return 0;
+    keyspace.remove(old, targetDb);
   }
-  const last = rows.length < limit ? undefined : rows.at(-1);
-  return [last === undefined ? '0' : String(last[0]), names];
+  keyspace.copy(head, targetDb, target);
+  return 1;
 }
 
-/**
- * Redis reads a cursor with strtoul: a sign is allowed, and nothing at all means 0. `undefined`
- * beyond 64 bits or when it is no number; one above every id is the end.
- */
-function parseCursor(text: Buffer): number | undefined {
-  const digits = text.toString('latin1');
-  if (!/^(?:[+-]?\d+)?$/.test(digits)) return undefined;
-  const cursor = BigInt(digits.replace(/^[+-]/, '') || '0');
-  if (cursor >= 2n ** 64n) return undefined;
-  // A negative number wraps around in C and is far above every id as well.
-  if (cursor > 0n && digits.startsWith('-')) return Number.MAX_SAFE_INTEGER;
-  return Math.min(Number(cursor), Number.MAX_SAFE_INTEGER);
+function move(keyspace: Keyspace, args: readonly Buffer[]): Reply {
+  const [, name, dbText] = args as [Buffer, Buffer, Buffer];
+  const targetDb = parseDatabase(dbText);
+  if (typeof targetDb !== 'number') return targetDb;
+  if (targetDb === keyspace.db) return sameObject;
+  const head = keyspace.findHead(name);
+  if (head === undefined || keyspace.findHeadIn(targetDb, name) !== undefined) return 0;
+  keyspace.move(head, targetDb, name);
+  return 1;
+}
+
+function parseDatabase(text: Buffer): number | ErrorReply {
+  const number = parseInteger(text);
+  if (number === undefined) return errors.notInteger;
+  // C's `int`, in which Redis keeps database numbers.
+  if (number < -(2 ** 31) || number >= 2 ** 31) return beyondInt;
+  return number >= 0 && number < databaseCount ? Number(number) : noSuchDatabase;
 }
 
 /**
@@ -121,6 +135,19 @@ function memoryUsage(keyspace: Keyspace, args: readonly Buffer[]): Reply {
 const rowBytes = 48;
 
 export const keyCommands = [
+  {
+    name: 'copy',
+    arity: -3,
+    flags: ['write', 'denyoom'],
+    categories: ['@keyspace', '@write', '@slow'],
+    keySpecs: [firstKey('RO', 'access'), secondKey('OW', 'update')],
+    tips: [],
+    group: 'generic',
+    since: '6.2.0',
+    summary: 'Copies the value of a key to a new key.',
+    complexity: 'O(N) with N the length of the value.',
+    run: copy,
+  },
   {
     name: 'del',
     arity: -2,
@@ -162,18 +189,57 @@ export const keyCommands = [
     run: memoryUsage,
   },
   {
-    name: 'scan',
-    arity: -2,
-    flags: ['readonly'],
-    categories: ['@keyspace', '@read', '@slow'],
-    keySpecs: [],
-    tips: ['nondeterministic_output', 'request_policy:special', 'response_policy:special'],
+    name: 'move',
+    arity: 3,
+    flags: ['write', 'fast'],
+    categories: ['@keyspace', '@write', '@fast'],
+    keySpecs: [firstKey('RW', 'access', 'update')],
+    tips: [],
     group: 'generic',
-    since: '2.8.0',
-    summary: 'Iterates over the key names in the database.',
-    complexity:
-      'O(N) for a call, N being COUNT; O(M) for an iteration, M being the keys of all databases.',
-    run: scan,
+    since: '1.0.0',
+    summary: 'Moves a key to another database.',
+    complexity: 'O(N) with N the length of the value.',
+    run: move,
+  },
+  {
+    name: 'rename',
+    arity: 3,
+    flags: ['write'],
+    categories: ['@keyspace', '@write', '@slow'],
+    keySpecs: [firstKey('RW', 'access', 'delete'), secondKey('OW', 'update')],
+    tips: [],
+    group: 'generic',
+    since: '1.0.0',
+    summary: 'Renames a key and overwrites the destination.',
+    complexity: 'O(N) with N the length of the value.',
+    run: rename,
+  },
+  {
+    name: 'renamenx',
+    arity: 3,
+    flags: ['write', 'fast'],
+    categories: ['@keyspace', '@write', '@fast'],
+    keySpecs: [firstKey('RW', 'access', 'delete'), secondKey('OW', 'insert')],
+    tips: [],
+    group: 'generic',
+    since: '1.0.0',
+    summary: "Renames a key only when the target key name doesn't exist.",
+    complexity: 'O(N) with N the length of the value.',
+    run: renamenx,
+  },
+  {
+    name: 'touch',
+    arity: -2,
+    flags: ['readonly', 'fast'],
+    categories: ['@keyspace', '@read', '@fast'],
+    keySpecs: [allKeys(1, 'RO')],
+    tips: ['request_policy:multi_shard', 'response_policy:agg_sum'],
+    group: 'generic',
+    since: '3.2.1',
+    summary:
+      'Returns the number of existing keys out of those specified after updating the time they were last accessed.',
+    complexity: 'O(N) where N is the number of keys to check.',
+    run: exists,
   },
   {
     name: 'type',
@@ -187,5 +253,18 @@ export const keyCommands = [
     summary: 'Determines the type of value stored at a key.',
     complexity: 'O(1)',
     run: type,
+  },
+  {
+    name: 'unlink',
+    arity: -2,
+    flags: ['write', 'fast'],
+    categories: ['@keyspace', '@write', '@fast'],
+    keySpecs: [allKeys(1, 'RM', 'delete')],
+    tips: ['request_policy:multi_shard', 'response_policy:agg_sum'],
+    group: 'generic',
+    since: '4.0.0',
+    summary: 'Asynchronously deletes one or more keys.',
+    complexity: 'O(N) where N is the number of keys that will be removed.',
+    run: del,
   },
 ] as const satisfies readonly DataCommand[];

@@ -20,8 +20,9 @@ export const stringBytesMax = 511 * 1024 * 1024;
 
 const overflow = errorReply('ERR increment or decrement would overflow');
 const decrementOverflow = errorReply('ERR decrement would overflow');
-const stringTooLong = errorReply('ERR string exceeds maximum allowed size (proto-max-bulk-len)');
-const invalidSetExpiry = errorReply("ERR invalid expire time in 'set' command");
+export const stringTooLong = errorReply(
+  'ERR string exceeds maximum allowed size (proto-max-bulk-len)',
+);
 
 function get(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   const value = keyspace.readString(args[1] as Buffer);
@@ -59,7 +60,7 @@ function mset(keyspace: Keyspace, args: readonly Buffer[]): Reply {
 }
 
 /** Whatever was there, type and expiry included, gives way. */
-function put(keyspace: Keyspace, name: Buffer, value: Buffer): void {
+export function put(keyspace: Keyspace, name: Buffer, value: Buffer): void {
   if (keyspace.overwritePlainString(name, value)) return;
   const head = keyspace.findHead(name);
   if (head === undefined) keyspace.insertString(name, value, null);
@@ -70,11 +71,11 @@ interface SetOptions {
   condition: 'nx' | 'xx' | undefined;
   get: boolean;
   keepTtl: boolean;
-  expiry: SetExpiry | undefined;
+  expiry: GivenExpiry | undefined;
 }
 
-interface SetExpiry {
-  readonly unit: 'ex' | 'px' | 'exat' | 'pxat';
+export interface GivenExpiry {
+  readonly unit: (typeof expiryUnits)[number];
   readonly amount: Buffer;
 }
 
@@ -85,7 +86,7 @@ function setWithOptions(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   if (options === undefined) return errors.syntax;
   let expiresMs: Expiry = null;
   if (options.expiry !== undefined) {
-    const parsed = parseSetExpiry(options.expiry, keyspace.nowMs);
+    const parsed = parseExpiry(options.expiry, keyspace.nowMs, 'set');
     if (isError(parsed)) return parsed;
     expiresMs = parsed;
   }
@@ -142,20 +143,25 @@ function parseSetOptions(args: readonly Buffer[]): SetOptions | undefined {
   return options;
 }
 
-const expiryUnits = ['ex', 'px', 'exat', 'pxat'] as const;
+export const expiryUnits = ['ex', 'px', 'exat', 'pxat'] as const;
 
 /** Milliseconds since the epoch; a time in the past is allowed, a time before the epoch is not. */
-function parseSetExpiry({ unit, amount }: SetExpiry, nowMs: number): Integer | ErrorReply {
+export function parseExpiry(
+  { unit, amount }: GivenExpiry,
+  nowMs: number,
+  commandName: string,
+): Integer | ErrorReply {
   const given = parseInteger(amount);
   if (given === undefined) return errors.notInteger;
-  if (given <= 0) return invalidSetExpiry;
+  const invalid = errorReply(`ERR invalid expire time in '${commandName}' command`);
+  if (given <= 0) return invalid;
   const milliseconds = unit === 'ex' || unit === 'exat' ? multiply(given, 1000) : given;
-  if (milliseconds === undefined) return invalidSetExpiry;
+  if (milliseconds === undefined) return invalid;
   const isRelative = unit === 'ex' || unit === 'px';
-  return (isRelative ? add(milliseconds, nowMs) : milliseconds) ?? invalidSetExpiry;
+  return (isRelative ? add(milliseconds, nowMs) : milliseconds) ?? invalid;
 }
 
-function isError(value: Integer | ErrorReply): value is ErrorReply {
+export function isError(value: Integer | ErrorReply): value is ErrorReply {
   return typeof value === 'object';
 }
 

@@ -10,7 +10,7 @@ import type { Reply } from '../../resp/index.js';
 import type { Keyspace } from '../keyspace.js';
 import { isWord } from './arguments.js';
 
-export type CommandFlag = 'write' | 'readonly' | 'denyoom' | 'fast';
+export type CommandFlag = 'write' | 'readonly' | 'denyoom' | 'fast' | 'loading' | 'stale';
 
 export type CommandGroup = 'string' | 'generic' | 'server';
 
@@ -66,11 +66,43 @@ export interface DataCommand {
    * is ours. Must depend on the keyspace and the arguments alone.
    */
   readonly run: (keyspace: Keyspace, args: readonly Buffer[]) => Reply;
+  /** Of a read that takes long: the same in slices, between which others get their turn. */
+  readonly begin?: (args: readonly Buffer[]) => SlicedRead;
+  /**
+   * Of a container, whose second argument names one of them. Rows like this one, called
+   * `container|subcommand`; positions and arities count from the container's name. All are reads.
+   */
+  readonly subcommands?: readonly DataCommand[];
 }
+
+/** A long read under way. State may change between its slices: it sees some of each. */
+export abstract class SlicedRead {
+  abstract readonly commandName: string;
+
+  /**
+   * Some milliseconds of work; the reply when it is done. When the keyspace then `needsTick`, nothing
+   * has happened, and the slice is to be taken again after the tick.
+   */
+  abstract step(keyspace: Keyspace): Reply | undefined;
+
+  /** All slices at once, for an entry. */
+  finish(keyspace: Keyspace): Reply {
+    for (;;) {
+      const reply = this.step(keyspace);
+      // In an entry the two times are the same.
+      assert(!keyspace.needsTick, 'Only reads outside the log may need a tick');
+      if (reply !== undefined) return reply;
+    }
+  }
+}
+
+/** Where the keys stand among the arguments. */
+export type KeyRange = Pick<Command, 'firstKey' | 'lastKey' | 'keyStep'>;
 
 /** A row of the table with what is derived from it once. */
 export interface Command extends DataCommand {
   readonly isWrite: boolean;
+  readonly subcommands?: readonly Command[];
   /** First, last and step as in the old form of `COMMAND INFO`; zeros when there are no keys. */
   readonly firstKey: number;
   readonly lastKey: number;
@@ -82,6 +114,11 @@ export function firstKey(...flags: KeySpecFlag[]): KeySpec {
   return { flags, beginIndex: 1, lastKey: 0, keyStep: 1, limit: 0 };
 }
 
+/** A second key, as of RENAME. */
+export function secondKey(...flags: KeySpecFlag[]): KeySpec {
+  return { flags, beginIndex: 2, lastKey: 0, keyStep: 1, limit: 0 };
+}
+
 /** All arguments are keys, or every `keyStep`-th. */
 export function allKeys(keyStep: number, ...flags: KeySpecFlag[]): KeySpec {
   return { flags, beginIndex: 1, lastKey: -1, keyStep, limit: 0 };
@@ -91,12 +128,31 @@ export function arityFits(command: DataCommand, argumentCount: number): boolean 
   return command.arity < 0 ? argumentCount >= -command.arity : argumentCount === command.arity;
 }
 
+/** The subcommand that the second argument names, in whatever case. */
+export function findSubcommand(command: Command, args: readonly Buffer[]): Command | undefined {
+  const name = args[1];
+  if (name === undefined) return undefined;
+  const prefixLength = command.name.length + 1;
+  return command.subcommands?.find((row) => isWord(name, row.name.slice(prefixLength)));
+}
+
 /** The keys among the arguments, as views. The number of arguments must fit the arity. */
 export function commandKeys(command: Command, args: readonly Buffer[]): Buffer[] {
+  if (command.subcommands !== undefined) {
+    const subcommand = findSubcommand(command, args);
+    // What is no subcommand, or has too few arguments, has no keys: it will answer with an error.
+    if (subcommand === undefined || !arityFits(subcommand, args.length)) return [];
+    return commandKeys(subcommand, args);
+  }
+  return keysInRange(command, args);
+}
+
+/** As `commandKeys`, of a command without subcommands. */
+export function keysInRange(range: KeyRange, args: readonly Buffer[]): Buffer[] {
   const keys: Buffer[] = [];
-  if (command.firstKey === 0) return keys;
-  const last = command.lastKey < 0 ? args.length + command.lastKey : command.lastKey;
-  for (let i = command.firstKey; i <= last; i += command.keyStep) keys.push(args[i] as Buffer);
+  if (range.firstKey === 0) return keys;
+  const last = range.lastKey < 0 ? args.length + range.lastKey : range.lastKey;
+  for (let i = range.firstKey; i <= last; i += range.keyStep) keys.push(args[i] as Buffer);
   return keys;
 }
 
@@ -145,11 +201,20 @@ function hashName(name: Uint8Array): number {
   return hash & (bucketCount - 1);
 }
 
-function register(row: DataCommand): Command {
+/** Derives what the table holds. Throws on a row that contradicts itself. */
+export function register(row: DataCommand): Command {
   const isWrite = row.flags.includes('write');
   assert(row.name === row.name.toLowerCase() && row.name.length <= nameLengthMax, row.name);
   assert(row.arity !== 0, `${row.name}: a command has at least its name`);
-  assert(isWrite !== row.flags.includes('readonly'), `${row.name}: either write or readonly`);
+  const subcommands = row.subcommands?.map(register);
+  const isRead = row.flags.includes('readonly') || row.flags.includes('stale');
+  if (subcommands === undefined)
+    assert(isWrite !== isRead, `${row.name}: either write or readonly`);
+  else
+    assert(
+      subcommands.every((each) => !each.isWrite),
+      `${row.name}: a container of reads`,
+    );
   const argumentsMin = Math.abs(row.arity);
   for (const spec of row.keySpecs) {
     assert(
@@ -158,9 +223,17 @@ function register(row: DataCommand): Command {
     );
     assert(spec.keyStep >= 1, `${row.name}: keys do not advance`);
   }
-  // Redis describes several specs with one range that covers the first of them.
+  const { subcommands: _rows, ...own } = row;
+  const base = subcommands === undefined ? { ...own, isWrite } : { ...own, isWrite, subcommands };
   const spec = row.keySpecs[0];
-  if (spec === undefined) return { ...row, isWrite, firstKey: 0, lastKey: 0, keyStep: 0 };
-  const lastKey = spec.lastKey < 0 ? spec.lastKey : spec.beginIndex + spec.lastKey;
-  return { ...row, isWrite, firstKey: spec.beginIndex, lastKey, keyStep: spec.keyStep };
+  const lastSpec = row.keySpecs.at(-1);
+  if (spec === undefined || lastSpec === undefined) {
+    return { ...base, firstKey: 0, lastKey: 0, keyStep: 0 };
+  }
+  // In the old form one range stands for all specs: they must follow each other.
+  for (const [i, { beginIndex }] of row.keySpecs.entries()) {
+    assert.equal(beginIndex, spec.beginIndex + i, `${row.name}: a gap between its keys`);
+  }
+  const lastKey = lastSpec.lastKey < 0 ? lastSpec.lastKey : lastSpec.beginIndex + lastSpec.lastKey;
+  return { ...base, firstKey: spec.beginIndex, lastKey, keyStep: spec.keyStep };
 }

@@ -6,25 +6,45 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { DirectoryError, identityPath, newIdentities, writeIdentity } from '../identity.js';
+import {
+  DirectoryError,
+  identityPath,
+  newIdentities,
+  type ServerAddress,
+  writeIdentity,
+} from '../identity.js';
 
 export interface InitArguments {
   readonly dir: string;
   /** `host:basePort`, one per server. */
   readonly server: readonly string[];
+  /** `host:basePort` that clients are told, one per server in the same order; or none. */
+  readonly announce?: readonly string[] | undefined;
 }
 
 export function runInit(args: InitArguments): void {
-  for (const directory of initCluster(args.dir, args.server.map(parseAddress))) {
+  for (const directory of initCluster(args.dir, serverAddresses(args))) {
     process.stdout.write(`${directory}\n`);
   }
 }
 
+/** Throws `DirectoryError`. */
+export function serverAddresses(args: Omit<InitArguments, 'dir'>): ServerAddress[] {
+  const announced = args.announce ?? [];
+  if (announced.length > 0 && announced.length !== args.server.length) {
+    throw new DirectoryError(
+      `Cannot announce ${announced.length} of ${args.server.length} servers: give --announce once ` +
+        'per --server, in the same order, or not at all',
+    );
+  }
+  return args.server.map((text, at): ServerAddress => {
+    const told = announced[at];
+    return { ...parseAddress(text), ...(told !== undefined && { announced: parseAddress(told) }) };
+  });
+}
+
 /** Returns the directories made. Throws `DirectoryError` when one of them is there already. */
-export function initCluster(
-  parent: string,
-  addresses: readonly { readonly host: string; readonly basePort: number }[],
-): string[] {
+export function initCluster(parent: string, addresses: readonly ServerAddress[]): string[] {
   const secret = `${randomBytes(32).toString('hex')}\n`;
   const identities = newIdentities(addresses);
   const directories = identities.map(({ serverNumber }) => join(parent, `server-${serverNumber}`));

@@ -4,6 +4,7 @@
 // `election-hold-ms`), for earlier commands of their own, or for room.
 
 import net from 'node:net';
+import type { ServerOptions } from '../options.js';
 import type { Statistics } from '../statistics.js';
 import type { BlockedClients } from './blocked-clients.js';
 import { ClientPause } from './client-pause.js';
@@ -15,9 +16,13 @@ import { Session } from './session.js';
 export interface ClientPortOptions {
   readonly host: string;
   readonly port: number;
-  readonly maxclients: number;
-  readonly password: string;
-  readonly electionHoldMs: number;
+  /** Read again for each use: CONFIG SET changes them. */
+  readonly settings: Readonly<
+    Pick<
+      ServerOptions,
+      'maxclients' | 'requirepass' | 'electionHoldMs' | 'timeout' | 'tcpKeepalive'
+    >
+  >;
   readonly statistics: Statistics;
   readonly blocked: BlockedClients;
   /** Wall clock, as CLIENT LIST shows it. */
@@ -31,6 +36,8 @@ export interface ClientPortOptions {
 
 /** How often waiting connections are looked through for those that waited too long. */
 const holdCheckMs = 50;
+/** How often connections are looked through for idle ones: the unit of `timeout`. */
+const idleCheckMs = 1000;
 
 export class ClientPort implements Holds {
   readonly #options: ClientPortOptions;
@@ -44,6 +51,7 @@ export class ClientPort implements Holds {
   readonly #dirty: Connection[] = [];
   #dispatcher: Dispatcher | undefined;
   #holdTimer: NodeJS.Timeout | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
   #nextId = 1;
 
   constructor(options: ClientPortOptions) {
@@ -65,6 +73,7 @@ export class ClientPort implements Holds {
       this.#server.once('error', reject);
       this.#server.listen({ host, port, backlog: 511 }, () => {
         this.#server.off('error', reject);
+        this.#idleTimer = setInterval(() => this.#checkIdle(), idleCheckMs);
         resolve();
       });
     });
@@ -77,6 +86,7 @@ export class ClientPort implements Holds {
 
   closeAll(): void {
     clearInterval(this.#holdTimer);
+    clearInterval(this.#idleTimer);
     this.pause.end();
     this.#server.close();
     for (const connection of this.#connections) {
@@ -89,10 +99,34 @@ export class ClientPort implements Holds {
     return [...this.#connections];
   }
 
+  /** There is no password any more: who has not given it need not. */
+  admitAll(): void {
+    for (const { session, parser } of this.#connections) {
+      session.isAuthenticated = true;
+      parser.authenticated = true;
+    }
+  }
+
+  /**
+   * Counts checks instead of reading a clock for each chunk that arrives. Who waits for an answer is
+   * not idle.
+   */
+  #checkIdle(): void {
+    const { settings, statistics } = this.#options;
+    if (settings.timeout === 0) return;
+    for (const connection of this.#connections) {
+      if (connection.isWaiting) continue;
+      connection.idleChecks += 1;
+      if (connection.idleChecks <= settings.timeout) continue;
+      statistics.idleClientsClosed += 1;
+      connection.destroy();
+    }
+  }
+
   #onSocket(socket: net.Socket): void {
-    const { statistics, maxclients, nowMs, password, onEvent } = this.#options;
+    const { statistics, settings, nowMs, onEvent } = this.#options;
     statistics.connectionsReceived += 1;
-    if (this.#connections.size >= maxclients) {
+    if (this.#connections.size >= settings.maxclients) {
       statistics.connectionsRejected += 1;
       socket.on('error', () => socket.destroy());
       // Nobody reads from it, so its end would never be seen.
@@ -100,16 +134,18 @@ export class ClientPort implements Holds {
       socket.destroySoon();
       return;
     }
+    if (settings.tcpKeepalive > 0) socket.setKeepAlive(true, settings.tcpKeepalive * 1000);
     const session = new Session({
       id: this.#nextId,
       address: `${socket.remoteAddress}:${socket.remotePort}`,
       localAddress: `${socket.localAddress}:${socket.localPort}`,
       nowMs: nowMs(),
-      isAuthenticated: password === '',
+      isAuthenticated: settings.requirepass === '',
     });
     this.#nextId += 1;
     const connection = new Connection(socket, session, {
       dispatch: (from, args) => this.#dispatcher!.dispatch(from, args),
+      runQueued: (from, args) => this.#dispatcher!.runQueued(from, args),
       runReads: this.#options.runReads,
       onClosed: (closed) => {
         this.#connections.delete(closed);
@@ -148,8 +184,8 @@ export class ClientPort implements Holds {
         return;
       case 'election': {
         if (this.#awaitingLeader.has(connection)) return;
-        const { monotonicMs, electionHoldMs } = this.#options;
-        this.#awaitingLeader.set(connection, monotonicMs() + electionHoldMs);
+        const { monotonicMs, settings } = this.#options;
+        this.#awaitingLeader.set(connection, monotonicMs() + settings.electionHoldMs);
         this.#holdTimer ??= setInterval(() => this.#checkHolds(), holdCheckMs);
       }
     }

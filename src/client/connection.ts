@@ -9,27 +9,39 @@
 // a client that never reads its replies gets no more commands done, and in the end is closed.
 
 import type { Socket } from 'node:net';
-import { errorReply, type Reply, ReplyBuffer, RequestParser } from '../../resp/index.js';
-import type { Command } from '../../sqlite-sm/index.js';
+import { errorReply, okReply, type Reply, ReplyBuffer, RequestParser } from '../../resp/index.js';
 import { limits } from '../options.js';
+import type { CommandStatistics } from '../statistics.js';
+import type { Executed } from './execution-times.js';
 import type { Session } from './session.js';
+import type { Transaction } from './transaction.js';
+import type { WatchedKey } from './watched-keys.js';
 
 /** A command whose reply is not known yet. Created per command: kept small. */
 export class PendingCommand {
   readonly connection: Connection;
   /** A read, answered from the state; else it travels in an entry. */
   readonly isRead: boolean;
-  /** A read that travels in an entry, behind a write of its connection. */
-  isLoggedRead = false;
+  /** Reads in it that travel in an entry: behind a write of its connection, or in a transaction. */
+  loggedReads = 0;
   readonly database: number;
   /** Of its keys, in case it has to be sent elsewhere. */
   readonly slot: number;
   /** Of a read: views of what arrived. */
   readonly args: readonly Buffer[];
-  /** What is timed when it is executed; undefined: nothing. */
-  command: Command | undefined = undefined;
+  /** What is timed when it is executed, and where that is counted; undefined: nothing. */
+  command: Executed | undefined = undefined;
+  statistics: CommandStatistics | undefined = undefined;
+  /** Microseconds that were spent on it before, when it is executed in several goes. */
+  microseconds = 0;
+  /** Something in it may change the data. */
+  isWrite = false;
   /** Its client asked for no reply. */
   isSilent = false;
+  /** Of WATCH: the keys whose versions are to be read. */
+  watched: readonly WatchedKey[] | undefined;
+  /** Of EXEC: with server commands that run when it is answered. */
+  transaction: Transaction | undefined;
   isSettled = false;
   reply: Reply = null;
 
@@ -62,6 +74,8 @@ export type HoldReason =
 export interface ConnectionOwner {
   /** Runs the command or queues it; false when it must be held. */
   dispatch(connection: Connection, args: Buffer[]): boolean;
+  /** Runs a server command of a transaction. */
+  runQueued(connection: Connection, args: readonly Buffer[]): Reply;
   /** Parked reads, oldest first: there is room for answers again. */
   runReads(reads: readonly PendingCommand[]): void;
   onClosed(connection: Connection): void;
@@ -82,6 +96,7 @@ export class Connection {
   #head = 0;
   #pendingReads = 0;
   #loggedReads = 0;
+  #openTransactions = 0;
   /** Reads whose answers would only pile up, oldest first. */
   #parked: PendingCommand[] = [];
   #held: Buffer[] | undefined;
@@ -93,6 +108,8 @@ export class Connection {
   #hasEnded = false;
   /** Why the held command waits; set by whoever has it wait. */
   holdReason: HoldReason = 'order';
+  /** Checks of the owner for idle clients that have passed since anything arrived. */
+  idleChecks = 0;
   /** In the owner's list of connections to be flushed. */
   isDirty = false;
 
@@ -131,6 +148,16 @@ export class Connection {
     return this.#loggedReads;
   }
 
+  /** A command of it is under way or held. */
+  get isWaiting(): boolean {
+    return this.hasPending || this.#held !== undefined;
+  }
+
+  /** An EXEC under way whose server commands may change what commands behind it mean. */
+  get hasOpenTransaction(): boolean {
+    return this.#openTransactions > 0;
+  }
+
   get pendingCount(): number {
     return this.#queue.length - this.#head;
   }
@@ -166,7 +193,8 @@ export class Connection {
     }
     this.#queue.push(pending);
     if (pending.isRead) this.#pendingReads += 1;
-    if (pending.isLoggedRead) this.#loggedReads += 1;
+    this.#loggedReads += pending.loggedReads;
+    if (pending.transaction !== undefined) this.#openTransactions += 1;
   }
 
   #skipReply(): void {
@@ -202,17 +230,37 @@ export class Connection {
     pending.isSettled = true;
     pending.reply = reply;
     if (pending.isRead) this.#pendingReads -= 1;
-    if (pending.isLoggedRead) this.#loggedReads -= 1;
+    this.#loggedReads -= pending.loggedReads;
+    if (pending.watched !== undefined && reply !== okReply) {
+      this.session.watched.remove(pending.watched);
+    }
     if (this.#isClosed) return;
     while (this.#head < this.#queue.length) {
       const next = this.#queue[this.#head]!;
       if (!next.isSettled) return this.#forgetAnswered();
-      if (!next.isSilent) this.#output.append(next.reply, this.session.protocol);
+      if (next.transaction !== undefined) this.#answerTransaction(next, next.transaction);
+      else if (!next.isSilent) this.#output.append(next.reply, this.session.protocol);
       this.#head += 1;
       if (this.outputBytes > limits.outputBytesMax) return this.destroy();
     }
     this.#queue.length = 0;
     this.#head = 0;
+  }
+
+  /** Its server commands run, whether it is heard or not. Its own HELLO changes how replies look. */
+  #answerTransaction({ reply, isSilent }: PendingCommand, transaction: Transaction): void {
+    this.#openTransactions -= 1;
+    if (!Array.isArray(reply)) {
+      if (!isSilent) this.#output.append(reply, this.session.protocol);
+      return;
+    }
+    if (!isSilent) this.#output.appendArrayHeader(transaction.count);
+    const run = (args: readonly Buffer[]): Reply => this.#owner.runQueued(this, args);
+    for (const each of transaction.replies(reply as readonly Reply[], run)) {
+      if (!isSilent) this.#output.append(each, this.session.protocol);
+    }
+    // A CLIENT REPLY SKIP in it counts EXEC as the command that it came with.
+    if (this.session.silentReplies > 0) this.#skipReply();
   }
 
   /** A connection that always has commands under way must not keep all it ever had. */
@@ -256,6 +304,7 @@ export class Connection {
 
   #onData(chunk: Buffer): void {
     this.#owner.onBytesIn(chunk.length);
+    this.idleChecks = 0;
     if (this.session.isClosing) return;
     this.parser.feed(chunk);
     this.#process();
@@ -300,6 +349,8 @@ export class Connection {
   rejectHeld(reply: Reply): void {
     if (this.#held === undefined || this.#isClosed) return;
     this.#held = undefined;
+    // Of a transaction only EXEC waits, and it takes the transaction with it.
+    if (this.session.transaction !== undefined) this.session.endTransaction();
     this.reply(reply);
     this.resume();
   }

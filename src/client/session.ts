@@ -1,6 +1,8 @@
 // What a server remembers of one client besides its bytes.
 
 import type { ProtocolVersion } from '../../resp/index.js';
+import type { Transaction } from './transaction.js';
+import { WatchedKeys } from './watched-keys.js';
 
 export class Session {
   /** Never used again by another connection of this replica. */
@@ -26,6 +28,9 @@ export class Session {
   silentReplies = 0;
   /** Index of the entry with this client's last write that was answered; 0 when there is none. */
   lastWriteIndex = 0;
+  /** Between MULTI and EXEC or DISCARD. */
+  transaction: Transaction | undefined;
+  readonly watched = new WatchedKeys();
   /** QUIT, or a broken protocol: no more commands, close when the replies are out. */
   isClosing = false;
   lastCommand = '';
@@ -57,5 +62,12 @@ export class Session {
     this.isNoEvict = false;
     this.isNoTouch = false;
     this.silentReplies = 0;
+    this.endTransaction();
+  }
+
+  /** Whatever became of it: what was watched for it is forgotten, too. */
+  endTransaction(): void {
+    this.transaction = undefined;
+    this.watched.forget();
   }
 }

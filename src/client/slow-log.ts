@@ -1,6 +1,7 @@
 // The commands that took longest to execute on this server, newest first. SLOWLOG reads it.
 
 import type { Reply } from '../../resp/index.js';
+import { optionRows } from '../options.js';
 
 export interface SlowLogEntry {
   readonly id: number;
@@ -50,7 +51,7 @@ export class SlowLog {
 
 /** Copies: what arrived must not be kept alive by what is remembered of it. */
 function cutArguments(args: readonly Buffer[]): Reply[] {
-  const shown = redacted(args).slice(0, argumentsMax).map(cutArgument);
+  const shown = redacted(asSent(args)).slice(0, argumentsMax).map(cutArgument);
   if (args.length > argumentsMax) {
     shown[argumentsMax - 1] = `... (${args.length - argumentsMax + 1} more arguments)`;
   }
@@ -63,6 +64,12 @@ function cutArgument(arg: Buffer): Reply {
   return Buffer.concat([arg.subarray(0, argumentBytesMax), Buffer.from(rest)]);
 }
 
+/** The row `memory|usage` is called by that name inside; it came as two words. */
+function asSent(args: readonly Buffer[]): readonly Buffer[] {
+  const bar = args[0]!.indexOf('|');
+  return bar < 0 ? args : [args[0]!.subarray(0, bar), ...args.slice(1)];
+}
+
 const redaction = Buffer.from('(redacted)');
 
 /** Passwords are nobody's business. */
@@ -70,5 +77,12 @@ function redacted(args: readonly Buffer[]): readonly Buffer[] {
   const name = args[0]!.toString('latin1').toLowerCase();
   if (name === 'auth') return args.map((arg, at) => (at === 0 ? arg : redaction));
   if (name === 'hello') return args.map((arg, at) => (at < 2 ? arg : redaction));
+  if (name === 'config') {
+    return args.map((arg, at) => (at > 2 && isSecret(args[at - 1]!) ? redaction : arg));
+  }
   return args;
+}
+
+function isSecret(option: Buffer): boolean {
+  return optionRows.get(option.toString('latin1').toLowerCase())?.isSecret === true;
 }

@@ -15,7 +15,7 @@ export type Route =
   | { readonly kind: 'noLeader' };
 
 const crossSlot: Route = Object.freeze({ kind: 'crossSlot' });
-const noLeader: Route = Object.freeze({ kind: 'noLeader' });
+const noLeader = Object.freeze({ kind: 'noLeader' } as const);
 
 /** Group 1 owns all slots. A command without keys belongs to the group's first slot. */
 export function routeOf(
@@ -27,6 +27,14 @@ export function routeOf(
   for (let at = 1; at < keys.length; at += 1) {
     if (keySlot(keys[at]!) !== slot) return crossSlot;
   }
+  return routeOfSlot(slot, topology, isServing);
+}
+
+export function routeOfSlot(
+  slot: number,
+  topology: Topology,
+  isServing: boolean,
+): Exclude<Route, { kind: 'crossSlot' }> {
   if (isServing) return { kind: 'here', slot };
   const { leader, self } = topology;
   if (leader === undefined || leader === self) return noLeader;

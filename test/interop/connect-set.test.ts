@@ -274,6 +274,14 @@ describe('The connect set', () => {
         ['GET', 'waited'],
       ]);
       assert.deepEqual(replies, ['OK', 1, 1, [1, 1], [1, 1], '1']);
+      const transaction = await connection.pipeline([
+        ['MULTI'],
+        ['SET', 'waited', '1'],
+        ['WAIT', 2, 0],
+        ['EXEC'],
+        ['WAIT', 2, 50],
+      ]);
+      assert.deepEqual(transaction.slice(-2), [['OK', 1], 1]);
       assert.equal(
         await connection.call('WAITAOF', 2, 0, 0),
         '-ERR value is out of range, value must between 0 and 1',
@@ -370,6 +378,70 @@ describe('The connect set', () => {
       const { calls, histogram_usec: buckets } = all[name]!;
       assert.equal(Math.max(...Object.values(buckets)), calls, name);
     }
+    connection.close();
+  });
+
+  it('SLOWLOG follows CONFIG SET at once, with the arguments of each command', async () => {
+    const connection = await connect();
+    const logged = async (): Promise<string[]> => {
+      const entries = (await connection.call('SLOWLOG', 'GET', -1)) as [0, 0, 0, string[]][];
+      return entries.map(([, , , args]) => args.join(' '));
+    };
+    await connection.call('SLOWLOG', 'RESET');
+    await connection.call('SET', 'slow', '0');
+    assert.deepEqual(await logged(), []);
+    await connection.call('CONFIG', 'SET', 'slowlog-log-slower-than', 0);
+    // In one entry: each has its own arguments.
+    await connection.pipeline([
+      ['SET', 'slow', '1'],
+      ...[['MULTI'], ['SET', 'slow', '2'], ['EXEC']],
+      ['APPEND', 'slow', '3'],
+      ['GET', 'slow'],
+      ['MEMORY', 'USAGE', 'slow'],
+      ['PING'],
+    ]);
+    await connection.call('CONFIG', 'SET', 'slowlog-log-slower-than', -1);
+    assert.deepEqual(
+      (await logged()).toSorted(),
+      [
+        ...['APPEND slow 3', 'CONFIG SET slowlog-log-slower-than 0', 'GET slow', 'MULTI', 'PING'],
+        ...['SET slow 1', 'memory USAGE slow'],
+      ].toSorted(),
+    );
+    await connection.call('CONFIG', 'SET', 'slowlog-max-len', 1);
+    await connection.call('CONFIG', 'SET', 'slowlog-log-slower-than', 0);
+    await connection.call('PING');
+    assert.deepEqual(await logged(), ['PING']);
+    for (const [name, value] of [
+      ['slowlog-log-slower-than', 10_000],
+      ['slowlog-max-len', 128],
+    ]) {
+      await connection.call('CONFIG', 'SET', name!, value!);
+    }
+    connection.close();
+  });
+
+  it('CONFIG RESETSTAT clears counts and times, and INFO shows them', async () => {
+    const connection = await connect();
+    await connection.call('CONFIG', 'RESETSTAT');
+    await connection.call('SET', 'counted', '1');
+    const info = await leader.info('everything');
+    assert.match(info.get('cmdstat_set')!, /^calls=1,usec=\d+,/);
+    assert.match(info.get('latency_percentiles_usec_set')!, /^p50=[\d.]+,p99=[\d.]+,p99\.9=/);
+    assert.equal(info.has('cmdstat_get'), false);
+    assert.equal(info.has('latency_percentiles_usec_get'), false);
+    connection.close();
+  });
+
+  it('LATENCY follows CONFIG SET at once', async () => {
+    const connection = await connect();
+    await connection.call('CONFIG', 'SET', 'latency-monitor-threshold', 1);
+    assert.match(
+      (await connection.call('LATENCY', 'DOCTOR')) as string,
+      /^(Dave|\S+: \d+ latency)/,
+    );
+    await connection.call('CONFIG', 'SET', 'latency-monitor-threshold', 0);
+    assert.match((await connection.call('LATENCY', 'DOCTOR')) as string, /^I'm sorry, Dave/);
     connection.close();
   });
 

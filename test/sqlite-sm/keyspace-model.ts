@@ -1,4 +1,5 @@
-// What the commands mean, told a second time and as simply as possible: one map, bigints, no SQL.
+// What the commands mean, told a second time and as simply as possible: maps, bigints, no SQL. What
+// only computes (INCRBYFLOAT, LCS) or describes (OBJECT) is left to the comparison with Redis itself.
 //
 // Shares no code with what it checks. Expired rows stay until a write meets them, as the state
 // machine promises, so that DBSIZE can be compared as well. Replies have the form of the fixture's
@@ -21,13 +22,22 @@ const overflow = '-ERR increment or decrement would overflow';
 const arities: Record<string, number> = {
   ...{ SET: -3, GET: 2, MGET: -2, MSET: -3, DEL: -2, EXISTS: -2, TYPE: 2, INCR: 2, DECR: 2 },
   ...{ INCRBY: 3, DECRBY: 3, APPEND: 3, STRLEN: 2, EXPIRE: -3, PEXPIRE: -3, TTL: 2, PTTL: 2 },
-  ...{ PERSIST: 2, SCAN: -2, DBSIZE: 1, FLUSHALL: -1 },
+  ...{ PERSIST: 2, SCAN: -2, DBSIZE: 1, FLUSHALL: -1, FLUSHDB: -1, GETEX: -2, GETDEL: 2 },
+  ...{ TOUCH: -2, UNLINK: -2, GETSET: 3, SETNX: 3, SETEX: 4, PSETEX: 4, MSETNX: -3, KEYS: 2 },
+  ...{ GETRANGE: 4, SUBSTR: 4, SETRANGE: 4, RENAME: 3, RENAMENX: 3, COPY: -3, MOVE: 3 },
+  ...{ EXPIREAT: -3, PEXPIREAT: -3, EXPIRETIME: 2, PEXPIRETIME: 2 },
 };
 
 export class KeyspaceModel {
-  readonly #keys = new Map<string, ModelKey>();
+  readonly #databases = Array.from({ length: 16 }, () => new Map<string, ModelKey>());
+  /** Commands run in database 0. */
+  readonly #keys = this.#databases[0] as Map<string, ModelKey>;
 
-  /** SCAN's names come sorted. */
+  knows(args: readonly string[]): boolean {
+    return (args[0] as string).toUpperCase() in arities;
+  }
+
+  /** The names of SCAN and KEYS come sorted. */
   run(args: readonly string[], nowMs: number): ShownReply {
     const name = (args[0] as string).toUpperCase();
     const arity = arities[name] as number;
@@ -44,6 +54,7 @@ export class KeyspaceModel {
       case 'STRLEN':
         return this.#see(key, now)?.value.length ?? 0;
       case 'EXISTS':
+      case 'TOUCH':
         return args.slice(1).filter((each) => this.#see(each, now) !== undefined).length;
       case 'TYPE':
         return this.#see(key, now) === undefined ? '+none' : '+string';
@@ -61,6 +72,7 @@ export class KeyspaceModel {
         }
         return '+OK';
       case 'DEL':
+      case 'UNLINK':
         return args.slice(1).filter((each) => this.#meet(each, now) && this.#keys.delete(each))
           .length;
       case 'INCR':
@@ -81,9 +93,90 @@ export class KeyspaceModel {
         return value.length;
       }
       case 'EXPIRE':
-        return this.#expire(args, 1000n, now);
+        return this.#expire(args, 1000n, now, now);
       case 'PEXPIRE':
-        return this.#expire(args, 1n, now);
+        return this.#expire(args, 1n, now, now);
+      case 'EXPIREAT':
+        return this.#expire(args, 1000n, 0n, now);
+      case 'PEXPIREAT':
+        return this.#expire(args, 1n, 0n, now);
+      case 'EXPIRETIME':
+      case 'PEXPIRETIME': {
+        const seen = this.#see(key, now);
+        if (seen?.expiresMs === undefined) return seen === undefined ? -2 : -1;
+        return shown(name === 'EXPIRETIME' ? (seen.expiresMs + 500n) / 1000n : seen.expiresMs);
+      }
+      case 'GETDEL': {
+        const old = this.#meet(key, now);
+        this.#keys.delete(key);
+        return old?.value ?? null;
+      }
+      case 'GETSET': {
+        const old = this.#meet(key, now);
+        this.#keys.set(key, { value: second, expiresMs: undefined });
+        return old?.value ?? null;
+      }
+      case 'GETEX':
+        return this.#getex(args, now);
+      case 'SETNX':
+        if (this.#meet(key, now) !== undefined) return 0;
+        this.#keys.set(key, { value: second, expiresMs: undefined });
+        return 1;
+      case 'SETEX':
+      case 'PSETEX': {
+        const expiresMs = expiryOf(name === 'SETEX' ? 'EX' : 'PX', second, now, name);
+        if (typeof expiresMs === 'string') return expiresMs;
+        this.#keys.set(key, { value: args[3] as string, expiresMs });
+        return '+OK';
+      }
+      case 'MSETNX': {
+        if (args.length % 2 === 0) return wrongArity;
+        for (let i = 1; i < args.length; i += 2) {
+          if (this.#meet(args[i] as string, now) !== undefined) return 0;
+        }
+        for (let i = 1; i < args.length; i += 2) {
+          this.#keys.set(args[i] as string, { value: args[i + 1] as string, expiresMs: undefined });
+        }
+        return 1;
+      }
+      case 'GETRANGE':
+      case 'SUBSTR': {
+        const [start, end] = [integer(second), integer(args[3] as string)];
+        if (start === undefined || end === undefined) return notInteger;
+        const value = this.#see(key, now)?.value ?? '';
+        const from = (index: bigint) => Number(index < 0n ? index + BigInt(value.length) : index);
+        // Redis' odd case: an end before the first byte means the first byte.
+        if (start < 0n && end < 0n && start > end) return '';
+        return value.slice(Math.max(0, from(start)), Math.max(0, from(end)) + 1);
+      }
+      case 'SETRANGE':
+        return this.#setrange(key, second, args[3] as string, now);
+      case 'RENAME':
+      case 'RENAMENX': {
+        const old = this.#meet(key, now);
+        if (old === undefined) return '-ERR no such key';
+        if (name === 'RENAMENX' && this.#meet(second, now) !== undefined) return 0;
+        this.#keys.delete(key);
+        this.#keys.set(second, old);
+        return name === 'RENAME' ? '+OK' : 1;
+      }
+      case 'COPY':
+        return this.#copy(args, now);
+      case 'MOVE': {
+        const db = database(second);
+        if (typeof db === 'string') return db;
+        if (db === 0) return sameObject;
+        const old = this.#meet(key, now);
+        if (old === undefined || this.#meet(key, now, db) !== undefined) return 0;
+        this.#keys.delete(key);
+        this.#databases[db]?.set(key, old);
+        return 1;
+      }
+      case 'KEYS': {
+        const wanted = expressionOf(key);
+        const names = [...this.#keys.keys()];
+        return names.filter((each) => wanted.test(each) && this.#see(each, now)).sort();
+      }
       case 'PERSIST': {
         const old = this.#meet(key, now);
         if (old?.expiresMs === undefined) return 0;
@@ -93,25 +186,90 @@ export class KeyspaceModel {
       case 'SCAN':
         return this.#scan(args, now);
       case 'FLUSHALL':
+      case 'FLUSHDB':
         if (args.length > 2 || !['', 'ASYNC', 'SYNC'].includes(key.toUpperCase())) return syntax;
         if (args.length === 2 && key === '') return syntax;
-        this.#keys.clear();
+        for (const keys of name === 'FLUSHDB' ? [this.#keys] : this.#databases) keys.clear();
         return '+OK';
       default:
         throw new Error(`The model does not know ${name}`);
     }
   }
 
-  #see(key: string, now: bigint): ModelKey | undefined {
-    const found = this.#keys.get(key);
+  #see(key: string, now: bigint, db = 0): ModelKey | undefined {
+    const found = this.#databases[db]?.get(key);
     return found?.expiresMs !== undefined && found.expiresMs <= now ? undefined : found;
   }
 
   /** A write met the key. */
-  #meet(key: string, now: bigint): ModelKey | undefined {
-    const seen = this.#see(key, now);
-    if (seen === undefined) this.#keys.delete(key);
+  #meet(key: string, now: bigint, db = 0): ModelKey | undefined {
+    const seen = this.#see(key, now, db);
+    if (seen === undefined) this.#databases[db]?.delete(key);
     return seen;
+  }
+
+  #getex(args: readonly string[], now: bigint): ShownReply {
+    const words = new Set<string>();
+    let amountText = '';
+    for (let i = 2; i < args.length; i++) {
+      const word = (args[i] as string).toUpperCase();
+      if (!['PERSIST', 'EX', 'PX', 'EXAT', 'PXAT'].includes(word)) return syntax;
+      words.add(word);
+      if (word === 'PERSIST') continue;
+      i++;
+      if (i === args.length) return syntax;
+      amountText = args[i] as string;
+    }
+    if (words.size > 1) return syntax;
+    const key = args[1] as string;
+    const old = this.#meet(key, now);
+    if (old === undefined) return null;
+    const [word] = words;
+    if (word === undefined) return old.value;
+    const expiresMs = word === 'PERSIST' ? undefined : expiryOf(word, amountText, now, 'getex');
+    if (typeof expiresMs === 'string') return expiresMs;
+    old.expiresMs = expiresMs;
+    this.#meet(key, now);
+    return old.value;
+  }
+
+  #setrange(key: string, offsetText: string, piece: string, now: bigint): ShownReply {
+    const offset = integer(offsetText);
+    if (offset === undefined) return notInteger;
+    if (offset < 0n) return '-ERR offset is out of range';
+    const old = this.#meet(key, now);
+    const value = old?.value ?? '';
+    if (piece === '') return value.length;
+    if (offset > 500_000_000n) {
+      return '-ERR string exceeds maximum allowed size (proto-max-bulk-len)';
+    }
+    const start = Number(offset);
+    const padded = value.padEnd(start, '\0');
+    const whole = padded.slice(0, start) + piece + padded.slice(start + piece.length);
+    this.#keys.set(key, { value: whole, expiresMs: old?.expiresMs });
+    return whole.length;
+  }
+
+  #copy(args: readonly string[], now: bigint): ShownReply {
+    const [, source = '', target = ''] = args;
+    let db = 0;
+    let isReplacing = false;
+    for (let i = 3; i < args.length; i++) {
+      const word = (args[i] as string).toUpperCase();
+      if (word === 'REPLACE') isReplacing = true;
+      else if (word === 'DB' && i + 1 < args.length) {
+        i++;
+        const given = database(args[i] as string);
+        if (typeof given === 'string') return given;
+        db = given;
+      } else return syntax;
+    }
+    if (db === 0 && source === target) return sameObject;
+    const found = this.#meet(source, now);
+    if (found === undefined) return 0;
+    if (this.#meet(target, now, db) !== undefined && !isReplacing) return 0;
+    this.#databases[db]?.set(target, { ...found });
+    return 1;
   }
 
   #remaining(key: string, now: bigint, unit: bigint): ShownReply {
@@ -153,13 +311,9 @@ export class KeyspaceModel {
 
     let expiresMs: bigint | undefined;
     if (amountText !== undefined) {
-      const amount = integer(amountText);
-      if (amount === undefined) return notInteger;
-      const unit = words.has('EX') || words.has('EXAT') ? 1000n : 1n;
-      expiresMs = amount * unit + (words.has('EX') || words.has('PX') ? now : 0n);
-      if (amount <= 0n || amount * unit > max || expiresMs > max) {
-        return "-ERR invalid expire time in 'set' command";
-      }
+      const parsed = expiryOf(timeWords[0] as string, amountText, now, 'set');
+      if (typeof parsed === 'string') return parsed;
+      expiresMs = parsed;
     }
     // Without options a row that is due is overwritten where it stands; nobody can tell.
     const old = this.#meet(key, now);
@@ -170,7 +324,7 @@ export class KeyspaceModel {
     return result === undefined ? '+OK' : result;
   }
 
-  #expire(args: readonly string[], unit: bigint, now: bigint): ShownReply {
+  #expire(args: readonly string[], unit: bigint, origin: bigint, now: bigint): ShownReply {
     const [commandName = '', key = '', amountText = '', ...options] = args;
     const words = new Set(options.map((option) => option.toUpperCase()));
     const unknown = options.find((o) => !['NX', 'XX', 'GT', 'LT'].includes(o.toUpperCase()));
@@ -183,8 +337,8 @@ export class KeyspaceModel {
     }
     const amount = integer(amountText);
     if (amount === undefined) return notInteger;
-    const expiresMs = amount * unit + now;
-    if (expiresMs > max || amount * unit < min) {
+    const expiresMs = amount * unit + origin;
+    if (expiresMs > max || amount * unit > max || amount * unit < min) {
       return `-ERR invalid expire time in '${commandName.toLowerCase()}' command`;
     }
     const old = this.#meet(key, now);
@@ -224,6 +378,28 @@ export class KeyspaceModel {
     });
     return ['0', names.sort()];
   }
+}
+
+const sameObject = '-ERR source and destination objects are the same';
+
+/** The number of a database, or what is wrong with it. */
+function database(text: string): number | string {
+  const number = integer(text);
+  if (number === undefined) return notInteger;
+  if (number !== BigInt.asIntN(32, number)) {
+    return '-ERR value is out of range, value must between -2147483648 and 2147483647';
+  }
+  return number >= 0n && number < 16n ? Number(number) : '-ERR DB index is out of range';
+}
+
+/** In milliseconds since the epoch, or what is wrong with it. */
+function expiryOf(word: string, text: string, now: bigint, commandName: string): bigint | string {
+  const amount = integer(text);
+  if (amount === undefined) return notInteger;
+  const product = amount * (word.startsWith('EX') ? 1000n : 1n);
+  const expiresMs = product + (word.endsWith('AT') ? 0n : now);
+  if (amount > 0n && expiresMs <= max) return expiresMs;
+  return `-ERR invalid expire time in '${commandName.toLowerCase()}' command`;
 }
 
 function integer(text: string): bigint | undefined {

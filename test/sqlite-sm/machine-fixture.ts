@@ -15,13 +15,17 @@ import {
   type CommandKind,
   commandByteLength,
   encodeCommand,
+  encodeTransaction,
   type MachineEntry,
   type MachineFiles,
   type MachineOptions,
   type MachineTimers,
   needsTick,
   readKind,
+  SlicedRead,
   SqliteStateMachine,
+  transactionByteLength,
+  type WatchedVersion,
   writeKind,
 } from '../../sqlite-sm/index.js';
 
@@ -101,6 +105,7 @@ export function openMachine(
     bootId,
     files: realFiles,
     timers: new ManualTimers(),
+    random: seededFraction(1),
     // Small, so that tests meet pages that left the cache.
     cacheBytes: 256 * 1024,
     ...options,
@@ -124,12 +129,26 @@ export function encodeBatch(commands: readonly Argument[][], options: BatchOptio
   return payload;
 }
 
+/** One transaction: the commands of `records`, each as `encodeBatch` gives it. */
+export function encodeTransactionRecord(
+  records: readonly Buffer[],
+  watched: readonly WatchedVersion[] = [],
+): Buffer {
+  const commands = Buffer.concat(records);
+  // Filled with ones: every byte of it must be written, not left as it was.
+  const bytes = Buffer.alloc(transactionByteLength(watched, commands.length), 0xff);
+  const end = encodeTransaction(bytes, 0, watched, records.length, commands);
+  assert.equal(end, bytes.length);
+  return bytes;
+}
+
 /** A machine and a clock, driven by commands. */
 export class MachineHarness {
   machine: SqliteStateMachine;
   readonly directory: string;
   /** Stamp of the next entries. */
   nowMs = 1_000_000;
+  #lastEntry: MachineEntry | undefined;
 
   constructor(options: Partial<MachineOptions> = {}) {
     this.directory = makeDirectory();
@@ -146,7 +165,8 @@ export class MachineHarness {
   /** Runs commands in one entry. */
   runBatch(commands: readonly Argument[][], options: BatchOptions = {}): ShownReply[] {
     const replies: ShownReply[] = [];
-    this.machine.apply(this.entry(encodeBatch(commands, options)), {
+    this.#lastEntry = this.entry(encodeBatch(commands, options));
+    this.machine.apply(this.#lastEntry, {
       reply(position, reply) {
         assert.equal(position, replies.length);
         replies.push(show(reply));
@@ -167,13 +187,19 @@ export class MachineHarness {
 
   /** A read outside the log, by a reader whose clock shows `nowMs`. */
   read(...args: Argument[]): ShownReply | typeof needsTick {
-    const reply = this.machine.read(0, args.map(toBuffer), this.nowMs);
+    const reply = readWhole(this.machine, args.map(toBuffer), this.nowMs);
     return reply === needsTick ? needsTick : show(reply);
   }
 
   entry(payload: Buffer): MachineEntry {
     const index = this.machine.appliedIndex + 1;
     return { index, term: 1, stamp: this.nowMs, kind: 'command', payload };
+  }
+
+  /** What `run` and its like applied last, for another replica. */
+  lastEntry(): MachineEntry {
+    assert(this.#lastEntry !== undefined);
+    return this.#lastEntry;
   }
 
   reopen(options: Partial<MachineOptions> = {}): void {
@@ -204,12 +230,34 @@ export function show(reply: Reply): ShownReply {
   if (reply instanceof Uint8Array) return Buffer.from(reply).toString('latin1');
   if (Array.isArray(reply)) return reply.map(show);
   if (isErrorReply(reply)) return `-${reply.text}`;
+  if ('kind' in reply && reply.kind === 'nullArray') return '*-1';
+  if ('kind' in reply && reply.kind === 'map') return reply.entries.flat().map(show);
   assert('kind' in reply && reply.kind === 'simple', 'A reply that no command gives yet');
   return `+${reply.text}`;
 }
 
 export function toBuffer(argument: Argument): Buffer {
   return typeof argument === 'string' ? Buffer.from(argument, 'latin1') : argument;
+}
+
+/** A read in database 0 outside the log, to its end when it comes in slices. */
+export function readWhole(
+  machine: SqliteStateMachine,
+  args: readonly Buffer[],
+  nowMs: number,
+): Reply | typeof needsTick {
+  const first = machine.read(0, args, nowMs);
+  if (!(first instanceof SlicedRead)) return first;
+  for (;;) {
+    const reply = machine.readSlice(0, first, nowMs);
+    if (reply !== undefined) return reply;
+  }
+}
+
+/** In [0, 1), the same in every run. */
+function seededFraction(seed: number): () => number {
+  const random = new SeededRandom(seed);
+  return () => random.below(2 ** 30) / 2 ** 30;
 }
 
 /** Numbers that are the same in every run with the same seed (mulberry32). */

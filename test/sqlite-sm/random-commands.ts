@@ -46,7 +46,7 @@ function wellFormed(random: SeededRandom, times: RandomTimes): string[] {
   const key = random.pick(randomKeys);
   const key2 = random.pick(randomKeys);
   const value = random.pick(values);
-  switch (random.below(24)) {
+  switch (random.below(40)) {
     case 0:
     case 1:
     case 2:
@@ -82,6 +82,48 @@ function wellFormed(random: SeededRandom, times: RandomTimes): string[] {
       return ['PEXPIRE', key, milliseconds(random, times), ...expireOptions(random)];
     case 19:
       return [random.pick(['TTL', 'PTTL']), key];
+    case 24:
+      return ['GETEX', key, ...getexOptions(random, times)];
+    case 25:
+      return [random.pick(['GETDEL', 'TOUCH', 'UNLINK']), key];
+    case 26:
+      return [random.pick(['GETSET', 'SETNX']), key, value];
+    case 27:
+      return random.below(2) === 0
+        ? ['SETEX', key, seconds(random, times), value]
+        : ['PSETEX', key, milliseconds(random, times), value];
+    case 28:
+      return ['MSETNX', key, value, key2, random.pick(values)];
+    case 29:
+    case 30:
+      return [
+        random.pick(['GETRANGE', 'SUBSTR']),
+        key,
+        random.pick(positions),
+        random.pick(positions),
+      ];
+    case 31:
+      return ['SETRANGE', key, random.pick(offsets), value];
+    case 32:
+      return ['INCRBYFLOAT', key, random.pick(random.below(3) === 0 ? integers : floats)];
+    case 33:
+      return ['LCS', key, key2, ...lcsOptions(random)];
+    case 34:
+      return [random.pick(['RENAME', 'RENAMENX']), key, key2];
+    case 35:
+      return ['COPY', key, key2, ...copyOptions(random)];
+    case 36:
+      return ['MOVE', key, random.pick(databases)];
+    case 37:
+      return random.below(2) === 0
+        ? ['EXPIREAT', key, random.pick(absoluteSeconds), ...expireOptions(random)]
+        : ['PEXPIREAT', key, `${random.pick(absoluteSeconds)}000`, ...expireOptions(random)];
+    case 38:
+      return [random.pick(['EXPIRETIME', 'PEXPIRETIME']), key];
+    case 39:
+      return random.below(3) === 0
+        ? ['KEYS', random.pick(patterns)]
+        : ['OBJECT', ...objectSubcommand(random, key)];
     case 20:
       return ['PERSIST', key];
     case 21:
@@ -90,7 +132,10 @@ function wellFormed(random: SeededRandom, times: RandomTimes): string[] {
       return ['SCAN', random.pick(['0', '0', '0', 'x', '']), ...scanOptions(random)];
     default:
       return random.below(10) === 0
-        ? ['FLUSHALL', ...random.pick([[], ['ASYNC'], ['sync'], ['LATER']])]
+        ? [
+            random.pick(['FLUSHALL', 'FLUSHDB']),
+            ...random.pick([[], ['ASYNC'], ['sync'], ['LATER']]),
+          ]
         : ['DEL', key];
   }
 }
@@ -115,6 +160,89 @@ function setOptions(random: SeededRandom, times: RandomTimes): string[] {
     if (option === 'PXAT') options.push(random.pick(['5', '9223372036854775807', '-1', 'x']));
   }
   return options;
+}
+
+function getexOptions(random: SeededRandom, times: RandomTimes): string[] {
+  const options: string[] = [];
+  for (let i = random.below(3); i > 0; i--) {
+    const option = random.pick(['PERSIST', 'persist', 'EX', 'PX', 'EXAT', 'PXAT', 'KEEPTTL', 'NX']);
+    options.push(option);
+    if (option === 'EX') options.push(seconds(random, times));
+    if (option === 'PX') options.push(milliseconds(random, times));
+    if (option === 'EXAT') options.push(random.pick(['5', '99999999999', '9223372036854775', '0']));
+    if (option === 'PXAT') options.push(random.pick(['5', '9223372036854775807', '-1', 'x']));
+  }
+  return options;
+}
+
+const positions = [
+  ...['0', '1', '2', '-1', '-2', '3', '10', '299', '-300', '-6000', '5000', '4999', '-0', 'x', ''],
+  ...['9223372036854775807', '-9223372036854775808', '9223372036854775808', '4294967296'],
+];
+
+const offsets = [
+  ...['0', '1', '2', '5', '10', '400', '-1', 'x', ''],
+  ...['536870912', '4294967296', '9223372036854775807', '-9223372036854775808'],
+];
+
+const floats = [
+  ...['0.1', '0.2', '1.5', '-1.5', '3.0e3', '5.0e2', '1e-17', '-1e-18', '.5', '5.', '-0', '0x1p4'],
+  ...['1e300', '-1e300', '1e4900', '1e5000', '1e-5000', 'inf', '-inf', 'nan', '1e', ' 1', '1 ', ''],
+  ...['123456789.123456789', '17179869184.000000000000001', '1.7976931348623157e308', '+2', '--1'],
+];
+
+function lcsOptions(random: SeededRandom): string[] {
+  const options: string[] = [];
+  for (let i = random.below(4); i > 0; i--) {
+    const option = random.pick(['IDX', 'idx', 'LEN', 'WITHMATCHLEN', 'MINMATCHLEN', 'MINMATCHLEN']);
+    options.push(option);
+    if (option === 'MINMATCHLEN') options.push(random.pick(['0', '1', '2', '4', '-3', 'x']));
+  }
+  return options;
+}
+
+const databases = [
+  '0',
+  '1',
+  '1',
+  '2',
+  '15',
+  '16',
+  '-1',
+  'x',
+  '',
+  '4294967297',
+  '99999999999999999999',
+];
+
+function copyOptions(random: SeededRandom): string[] {
+  const options: string[] = [];
+  for (let i = random.below(3); i > 0; i--) {
+    const option = random.pick(['REPLACE', 'replace', 'DB', 'db', 'ZZ']);
+    options.push(option);
+    if (option.toUpperCase() === 'DB') options.push(random.pick(databases));
+  }
+  return options;
+}
+
+/** Long past or far ahead, so that the moment of the test does not matter. */
+const absoluteSeconds = [
+  ...[
+    '1',
+    '0',
+    '-1',
+    '-9223372036854775',
+    '99999999999',
+    '99999999998',
+    '88888888888',
+    '4000000000',
+  ],
+  ...['9223372036854775', 'x', '9223372036854775808'],
+];
+
+/** What depends on how Redis came to a value, not on the value, is not asked for. */
+function objectSubcommand(random: SeededRandom, key: string): string[] {
+  return random.pick([['FREQ', key], ['freq', key], ['NONSENSE', key], ['HELP'], ['ENCODING'], []]);
 }
 
 function expireOptions(random: SeededRandom): string[] {

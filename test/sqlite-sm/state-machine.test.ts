@@ -4,6 +4,7 @@ import BetterSqlite3 from 'better-sqlite3';
 import {
   FatalMachineError,
   readKind,
+  type SqliteStateMachine,
   transactionBytesMax,
   transactionMillisecondsMax,
 } from '../../sqlite-sm/index.js';
@@ -236,7 +237,7 @@ describe('open', () => {
   for (const [column, sentence] of [
     [
       'schema_version',
-      /^Cannot read live\.db: its schema version is 1000000, this program reads 1$/,
+      /^Cannot read live\.db: its schema version is 1000000, this program reads 2$/,
     ],
     [
       'apply_version',
@@ -261,6 +262,19 @@ describe('open', () => {
     });
   }
 
+  it('starts empty where an older program left its file: the log brings everything again', () => {
+    const harness = new MachineHarness();
+    harness.run('SET', 'a', '1');
+    harness.machine.close();
+    const file = new BetterSqlite3(`${harness.directory}/live.db`);
+    file.exec('UPDATE meta SET schema_version = 1');
+    file.close();
+    const { startedFrom, startReason, appliedIndex } = openAndClose(harness.directory);
+    assert.deepEqual([startedFrom, appliedIndex], ['empty', 0]);
+    assert.equal(startReason, 'the database is of an older version');
+    assert.equal(openAndClose(harness.directory).startedFrom, 'live');
+  });
+
   it('refuses a directory that another machine has open', () => {
     const harness = new MachineHarness();
     assert.throws(() => openMachine(harness.directory), /database is locked/);
@@ -268,6 +282,12 @@ describe('open', () => {
     harness.machine.close();
   });
 });
+
+function openAndClose(directory: string): SqliteStateMachine {
+  const machine = openMachine(directory);
+  machine.close();
+  return machine;
+}
 
 function isFatal(code: string): (error: unknown) => boolean {
   return (error) => error instanceof FatalMachineError && error.code === code;

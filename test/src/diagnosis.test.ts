@@ -5,6 +5,7 @@ import { ExecutionTimes } from '../../src/client/execution-times.js';
 import { LatencyMonitor } from '../../src/client/latency-monitor.js';
 import { Session } from '../../src/client/session.js';
 import { SlowLog } from '../../src/client/slow-log.js';
+import { Statistics } from '../../src/statistics.js';
 
 const session = new Session({
   id: 1,
@@ -55,6 +56,8 @@ describe('The slow log', () => {
     assert.deepEqual(shown(log), ['AUTH', '(redacted)', '(redacted)']);
     log.add(entry, buffers('hello', '3', 'AUTH', 'default', 'secret'));
     assert.equal(shown(log).includes('secret'), false);
+    log.add(entry, buffers('config', 'SET', 'timeout', '5', 'RequirePass', 'secret'));
+    assert.deepEqual(shown(log).slice(2), ['timeout', '5', 'RequirePass', '(redacted)']);
   });
 });
 
@@ -65,30 +68,46 @@ describe('Execution times', () => {
     const times = new ExecutionTimes({
       settings: {
         slowlogLogSlowerThan: settings.slower,
-        slowlogMaxLen: 10,
         latencyMonitorThreshold: settings.latency,
       },
       slowLog,
       latency,
       nowMs: () => 5000,
     });
+    const statistics = new Statistics(0);
     const run = (name: string, microseconds: number, flags: string[] = []): void => {
-      if (!times.add(name, microseconds)) return;
+      if (!times.add(statistics.of(name), microseconds)) return;
       times.addSlow({ name, flags }, microseconds, session, buffers(name));
     };
-    return { slowLog, latency, times, run };
+    return { slowLog, latency, statistics, run };
   }
 
   it('are cumulative in the buckets of Redis', () => {
-    const { times, run } = fixture({ slower: -1, latency: 0 });
+    const { statistics, run } = fixture({ slower: -1, latency: 0 });
     for (const microseconds of [0.2, 1.031, 1.032, 20, 33, 34, 5e9]) run('get', microseconds);
-    assert.deepEqual(times.histograms.get('get'), [
+    const { histogram, microseconds } = statistics.of('get');
+    assert.equal(microseconds, 0.2 + 1.031 + 1.032 + 20 + 33 + 34 + 5e9);
+    assert.deepEqual(histogram.cumulative(), [
       [1, 2],
       [2, 3],
       [33, 5],
       [66, 6],
       [Math.floor((1032 * 2 ** 31 - 1) / 1000), 7],
     ]);
+    statistics.reset();
+    assert.deepEqual(statistics.of('get').histogram.cumulative(), []);
+  });
+
+  it('have percentiles', () => {
+    const { statistics, run } = fixture({ slower: -1, latency: 0 });
+    const { histogram } = statistics.of('get');
+    assert.equal(histogram.percentile(50), 0);
+    for (let count = 0; count < 99; count += 1) run('get', 1);
+    run('get', 3);
+    assert.deepEqual(
+      [0, 50, 99, 99.9, 100].map((percent) => histogram.percentile(percent)),
+      [1.031, 1.031, 1.031, 4.127, 4.127],
+    );
   });
 
   it('go to the slow log from the threshold on, and with a negative one never', () => {

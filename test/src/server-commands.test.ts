@@ -4,13 +4,16 @@ import assert from 'node:assert/strict';
 import { encodeReply, type MapReply, type Reply } from '../../resp/index.js';
 import { ClientPause } from '../../src/client/client-pause.js';
 import { findServerCommand, serverCommands } from '../../src/client/commands/index.js';
+import { infoText } from '../../src/client/commands/info.js';
 import type { ServerContext } from '../../src/client/commands/table.js';
-import { defaultMonitorSettings, ExecutionTimes } from '../../src/client/execution-times.js';
 import { LatencyMonitor } from '../../src/client/latency-monitor.js';
 import { Session } from '../../src/client/session.js';
 import { SlowLog } from '../../src/client/slow-log.js';
 import { Topology } from '../../src/cluster/topology.js';
+import { metricSections } from '../../src/metrics.js';
+import { Settings } from '../../src/settings.js';
 import { Statistics } from '../../src/statistics.js';
+import { defaultOptions } from './default-options.js';
 
 const ids = ['a', 'b', 'c'].map((letter) => letter.repeat(40));
 const members = ids.map((replicaId, at) => ({
@@ -22,25 +25,26 @@ const members = ids.map((replicaId, at) => ({
 }));
 
 /** The replica `b`, which follows `a`. */
-function context(): ServerContext {
+function context(statistics = new Statistics(0)): ServerContext {
   const topology = new Topology(1, members, ids[1]!);
   topology.onLeadership(ids[0], 3);
-  const slowLog = new SlowLog(() => 128);
-  const latency = new LatencyMonitor(() => 0);
-  const nowMs = (): number => 1_700_000_000_123;
   return {
     topology,
-    statistics: new Statistics(0),
+    statistics,
     process: {
       version: '0.0.0',
       runId: 'f'.repeat(40),
       pid: 1,
       startedAtMs: 0,
       memoryBytes: () => 1024,
+      system: 'linux x64',
+      systemMemoryBytes: 4096,
+      usage: () => ({ userMicroseconds: 2_500_000, systemMicroseconds: 1, memoryPeakBytes: 2048 }),
     },
-    password: '',
-    maxclients: 10,
-    nowMs,
+    settings: new Settings(defaultOptions),
+    clientPort: 7101,
+    committedIndex: () => 7,
+    nowMs: () => 1_700_000_000_123,
     raft: () => ({
       role: 'follower',
       term: 3,
@@ -57,13 +61,13 @@ function context(): ServerContext {
     }),
     keyspace: (database) => ({ keys: database === 0 ? 5 : 0, expires: 2 }),
     keysInSlot: () => 4,
+    namesInSlot: (_slot, limit) =>
+      ['a', 'b', 'c', 'd'].slice(0, limit).map((name) => Buffer.from(name)),
     clients: () => [],
     pause: new ClientPause({ monotonicMs: () => 0, onEnd: () => {} }),
     blocked: { count: 0, unblock: () => false },
-    slowLog,
-    latency,
-    times: new ExecutionTimes({ settings: defaultMonitorSettings, slowLog, latency, nowMs }),
-    enableDebugCommand: () => 'no',
+    slowLog: new SlowLog(() => 128),
+    latency: new LatencyMonitor(() => 0),
     sleep: () => assert.fail('Nothing may sleep'),
     serverCommands,
   };
@@ -118,6 +122,18 @@ describe('Server commands', () => {
     );
   });
 
+  it('CLUSTER GETKEYSINSLOT gives names, as many as there are', () => {
+    assert.equal(text('CLUSTER GETKEYSINSLOT 5 2'), '*2\r\n$1\r\na\r\n$1\r\nb\r\n');
+    assert.deepEqual((run('CLUSTER GETKEYSINSLOT 5 99') as Buffer[]).length, 4);
+    for (const args of ['16384 1', '-1 1', '5 -1']) {
+      const expected = '-ERR Invalid slot or number of keys\r\n';
+      assert.equal(text(`CLUSTER GETKEYSINSLOT ${args}`), expected);
+    }
+    const expected = '-ERR value is not an integer or out of range\r\n';
+    assert.equal(text('CLUSTER GETKEYSINSLOT x 1'), expected);
+    assert.equal(text('CLUSTER GETKEYSINSLOT 1 1.5'), expected);
+  });
+
   it('CLUSTER INFO has exactly one colon a line', () => {
     const { text: lines } = run('cluster info') as { text: string };
     for (const line of lines.trimEnd().split('\r\n')) assert.equal(line.split(':').length, 2);
@@ -150,6 +166,66 @@ describe('Server commands', () => {
     assert.equal(text('config get nothing-like-it'), '*0\r\n');
   });
 
+  it('CONFIG SET, HELP and REWRITE answer as Redis or with a sentence', () => {
+    assert.equal(text('config set timeout 5'), '+OK\r\n');
+    assert.equal(text('config set timeout 5 maxclients'), '-ERR syntax error\r\n');
+    assert.equal(
+      text('config set timeout'),
+      "-ERR wrong number of arguments for 'config|set' command\r\n",
+    );
+    assert.match(text('config set foo bar'), /^-ERR Unknown option or number of arguments/);
+    assert.match(text('config help'), /^\*11\r\n\+CONFIG <subcommand>/);
+    assert.match(text('config rewrite'), /^-ERR CONFIG REWRITE is not supported: /);
+    assert.equal(encodeReply(run('config get timeout'), 3).toString().slice(0, 4), '%1\r\n');
+  });
+
+  it('CONFIG RESETSTAT clears what is counted', () => {
+    const statistics = new Statistics(0);
+    statistics.of('get').calls = 3;
+    statistics.of('get').addTime(20);
+    statistics.countError('MOVED 1 a:1');
+    statistics.commandsProcessed = 3;
+    const sections = ['stats', 'commandstats', 'latencystats', 'errorstats'];
+    const before = infoText(context(statistics), sections);
+    assert.match(before, /^cmdstat_get:calls=3,usec=20,/m);
+    assert.match(
+      before,
+      /^latency_percentiles_usec_get:p50=33\.023,p99=33\.023,p99\.9=33\.023\r$/m,
+    );
+    assert.match(before, /^errorstat_MOVED:count=1\r$/m);
+    assert.match(before, /^total_error_replies:1\r$/m);
+    const args = ['config', 'resetstat'].map((word) => Buffer.from(word));
+    findServerCommand(args[0]!)!.run(context(statistics), session(), args);
+    const after = infoText(context(statistics), sections);
+    assert.doesNotMatch(after, /cmdstat_|errorstat_|latency_percentiles/);
+    assert.match(after, /^total_error_replies:0\r$/m);
+    assert.match(after, /^total_commands_processed:0\r$/m);
+  });
+
+  it('INFO selects sections as Redis does', () => {
+    const titles = (line: string): string[] =>
+      [...(run(line) as { text: string }).text.matchAll(/^# (.*)\r$/gm)].map(([, title]) => title!);
+    const all = metricSections.map(({ title }) => title);
+    const short = all.filter((title) => title !== 'Commandstats' && title !== 'Latencystats');
+    assert.deepEqual(titles('info'), short);
+    assert.deepEqual(titles('info default'), short);
+    assert.deepEqual(titles('info all'), all);
+    assert.deepEqual(titles('info everything'), all);
+    assert.deepEqual(titles('info CLUSTER server nosuch'), ['Server', 'Cluster']);
+    assert.deepEqual(titles('info default commandstats latencystats'), all);
+    assert.equal((run('info nosuch') as { text: string }).text, '');
+  });
+
+  it('INFO has every metric of the table, each a line with a name and a value', () => {
+    const { text: all } = run('info everything') as { text: string };
+    for (const line of all.split('\r\n')) assert.match(line, /^$|^# \w+$|^\w+:/);
+    for (const metric of metricSections.flatMap(({ metrics }) => metrics)) {
+      if ('lines' in metric) continue;
+      assert(all.includes(`\r\n${metric.name}:`), metric.name);
+    }
+    assert.match(all, /^used_cpu_user:2\.500000\r$/m);
+  });
+
   it('ROLE and INFO tell what this replica is', () => {
     assert.deepEqual(run('role'), ['slave', '127.0.0.1', 7001, 'connected', 8]);
     const { text: all } = run('info') as { text: string };
@@ -177,8 +253,10 @@ describe('Server commands', () => {
     const sleep = (milliseconds: number): void => {
       slept.push(milliseconds);
     };
-    const debug = (allowed: 'no' | 'local' | 'yes', line: string): string =>
-      encodeReply(run(line, session(), { sleep, enableDebugCommand: () => allowed }), 2).toString();
+    const debug = (enableDebugCommand: 'no' | 'local' | 'yes', line: string): string => {
+      const settings = new Settings({ ...defaultOptions, enableDebugCommand });
+      return encodeReply(run(line, session(), { sleep, settings }), 2).toString();
+    };
     assert.match(debug('no', 'debug sleep 1'), /^-ERR DEBUG command not allowed\. /);
     assert.equal(debug('local', 'debug sleep 0.25'), '+OK\r\n');
     assert.equal(debug('yes', 'debug sleep x'), '+OK\r\n');
@@ -190,12 +268,12 @@ describe('Server commands', () => {
   });
 
   it('ACL shows the hash of the password, never the password', () => {
-    const password = 'secret';
+    const settings = new Settings({ ...defaultOptions, requirepass: 'secret' });
     const hash = '2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b';
-    assert.deepEqual(run('acl list', session(), { password }), [
+    assert.deepEqual(run('acl list', session(), { settings }), [
       `user default on #${hash} ~* &* +@all`,
     ]);
-    const user = run('acl getuser default', session(), { password }) as MapReply;
+    const user = run('acl getuser default', session(), { settings }) as MapReply;
     assert.deepEqual(user.entries[1], ['passwords', [hash]]);
   });
 
@@ -242,12 +320,29 @@ describe('Server commands', () => {
     assert(names.includes('client|no-touch'));
   });
 
+  it('COMMAND knows the keys of WATCH and of subcommands', () => {
+    assert.equal(text('command getkeys watch a b'), '*2\r\n$1\r\na\r\n$1\r\nb\r\n');
+    assert.equal(text('command getkeys object encoding a'), '*1\r\n$1\r\na\r\n');
+    assert.equal(text('command getkeys memory usage a'), '*1\r\n$1\r\na\r\n');
+    assert.match(text('command getkeys watch'), /^-ERR Invalid number of arguments specified/);
+    assert.match(text('command getkeys object encoding'), /^-ERR Invalid number of arguments/);
+    assert.match(text('command getkeys exec'), /^-ERR The command has no key arguments/);
+    assert.equal(text('command getkeysandflags watch a'), '*1\r\n*2\r\n$1\r\na\r\n*1\r\n+RO\r\n');
+    const [watch, exec] = run('command info watch exec') as Reply[][];
+    assert.deepEqual(watch!.slice(0, 2), ['watch', -2]);
+    assert.deepEqual(watch!.slice(3, 6), [1, -1, 1]);
+    assert.deepEqual(exec!.slice(0, 2), ['exec', 1]);
+    const docs = run('command docs multi exec discard watch unwatch') as MapReply;
+    assert.equal(docs.entries.length, 5);
+    assert.equal((run('command docs object|encoding') as MapReply).entries.length, 1);
+  });
+
   it('HELP of every container ends as in Redis', () => {
     for (const { name, subcommands } of serverCommands) {
       if (subcommands?.help === undefined) continue;
       const lines = (run(`${name} help`) as unknown as { text: string }[]).map((line) => line.text);
       assert.match(lines[0]!, new RegExp(`^${name.toUpperCase()} <subcommand> `));
-      assert.deepEqual(lines.slice(-2), ['HELP', '    Print this help.']);
+      assert.deepEqual(lines.slice(-2), ['HELP', '    Prints this help.']);
     }
   });
 });

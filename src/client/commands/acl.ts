@@ -42,7 +42,7 @@ function cat(context: ServerContext, _session: Session, args: readonly Buffer[])
     return errorReply(`ERR Unknown category '${args[2].toString('latin1')}'`);
   }
   const rows: { name: string; categories: readonly string[] }[] = [
-    ...dataCommands,
+    ...dataCommands.flatMap((command) => [command, ...(command.subcommands ?? [])]),
     ...context.serverCommands,
   ];
   for (const command of context.serverCommands) {
@@ -60,12 +60,14 @@ function hashOf(password: string): string {
   return createHash('sha256').update(password).digest('hex');
 }
 
-function list({ password }: ServerContext): Reply {
+function list({ settings }: ServerContext): Reply {
+  const password = settings.values.requirepass;
   const secret = password === '' ? 'nopass' : `#${hashOf(password)}`;
   return [`user default on ${secret} ~* &* +@all`];
 }
 
-function getuser({ password }: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+function getuser({ settings }: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+  const password = settings.values.requirepass;
   if (!args[2]!.equals(Buffer.from('default'))) return null;
   const flags = password === '' ? ['on', 'nopass'] : ['on'];
   return mapReply([

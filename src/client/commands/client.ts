@@ -116,6 +116,7 @@ const noRedirection = -1;
 
 function flagsOf({ session, isBlocked }: ClientView): string {
   const flags =
+    (session.transaction === undefined ? '' : 'x') +
     (session.isReadonly ? 'r' : '') +
     (isBlocked ? 'b' : '') +
     (session.isNoEvict ? 'e' : '') +
@@ -125,13 +126,15 @@ function flagsOf({ session, isBlocked }: ClientView): string {
 
 function clientLine(client: ClientView, nowMs: number): string {
   const { session } = client;
+  const { transaction } = session;
   const age = Math.floor((nowMs - session.connectedAtMs) / 1000);
   const idle = Math.floor((nowMs - session.lastCommandAtMs) / 1000);
   return (
     `id=${session.id} addr=${session.address} laddr=${session.localAddress} fd=${session.id} ` +
     `name=${session.name} age=${age} idle=${idle} flags=${flagsOf(client)} ` +
-    `db=${session.database} sub=0 psub=0 ssub=0 multi=-1 qbuf=${client.inputBytes} ` +
-    `qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=${client.pendingCount} ` +
+    `db=${session.database} sub=0 psub=0 ssub=0 multi=${transaction?.count ?? -1} ` +
+    `qbuf=${client.inputBytes} qbuf-free=0 argv-mem=0 ` +
+    `multi-mem=${transaction?.byteLength ?? 0} rbs=0 rbp=0 obl=0 oll=${client.pendingCount} ` +
     `omem=${client.outputBytes} tot-mem=${client.inputBytes + client.outputBytes} events=r ` +
     `cmd=${session.lastCommand || 'NULL'} user=default redir=-1 resp=${session.protocol} ` +
     `lib-name=${session.libraryName} lib-ver=${session.libraryVersion}`

@@ -3,7 +3,14 @@
 // Every replica shows the same map: the leader as master with all slots of its group, the others as
 // its replicas. Clients compare and parse these texts to the letter; see each function's shape.
 
-import { errorReply, mapReply, okReply, type Reply, verbatim } from '../../../resp/index.js';
+import {
+  errorReply,
+  errors,
+  mapReply,
+  okReply,
+  type Reply,
+  verbatim,
+} from '../../../resp/index.js';
 import { keySlot, slotCount } from '../../../sqlite-sm/index.js';
 import { busPortOffset, type GroupMember } from '../../identity.js';
 import type { Session } from '../session.js';
@@ -109,9 +116,29 @@ function clusterCountKeysInSlot(
   return context.keysInSlot(slot);
 }
 
+function clusterGetKeysInSlot(
+  context: ServerContext,
+  _session: Session,
+  args: readonly Buffer[],
+): Reply {
+  const [slot, limit] = args.slice(2).map((arg) => arg.toString('latin1'));
+  if (!isInteger(slot!) || !isInteger(limit!)) return errors.notInteger;
+  if (Number(slot) < 0 || Number(slot) >= slotCount || Number(limit) < 0) {
+    return errorReply('ERR Invalid slot or number of keys');
+  }
+  const count = Math.min(Number(limit), context.keysInSlot(Number(slot)));
+  return context.namesInSlot(Number(slot), count);
+}
+
+function isInteger(text: string): boolean {
+  return /^(?:0|-?[1-9]\d{0,17})$/.test(text);
+}
+
 const helpLines = [
   'COUNTKEYSINSLOT <slot>',
   '    Return the number of keys in <slot>.',
+  'GETKEYSINSLOT <slot> <count>',
+  '    Return key names stored by current node in a slot.',
   'INFO',
   '    Return information about the cluster.',
   'KEYSLOT <key>',
@@ -134,6 +161,7 @@ const helpLines = [
 
 const clusterSubcommands: Subcommands = {
   countkeysinslot: { arity: 3, run: clusterCountKeysInSlot },
+  getkeysinslot: { arity: 4, run: clusterGetKeysInSlot },
   help: { arity: 2, run: () => helpReply('cluster', helpLines) },
   info: { arity: 2, run: clusterInfo },
   keyslot: { arity: 3, run: (_context, _session, args) => keySlot(args[2]!) },

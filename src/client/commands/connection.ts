@@ -2,6 +2,7 @@
 
 import { timingSafeEqual } from 'node:crypto';
 import {
+  type ErrorReply,
   errorReply,
   errors,
   isErrorReply,
@@ -39,26 +40,33 @@ function quit(_context: ServerContext, session: Session): Reply {
 }
 
 function reset(context: ServerContext, session: Session): Reply {
-  session.reset(context.password === '');
+  session.reset(context.settings.values.requirepass === '');
   return simpleString('RESET');
 }
 
 function select(_context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
-  const text = args[1]!.toString('latin1');
+  const database = parseDatabase(args[1]!);
+  if (typeof database !== 'number') return database;
+  session.database = database;
+  return okReply;
+}
+
+/** The number of a database, or what SELECT answers to anything else. */
+export function parseDatabase(arg: Buffer): number | ErrorReply {
+  const text = arg.toString('latin1');
   if (!/^-?\d{1,9}$/.test(text)) return errors.notInteger;
   const database = Number(text);
   if (database < 0 || database >= databaseCount) {
     return errorReply('ERR DB index is out of range');
   }
-  session.database = database;
-  return okReply;
+  return database;
 }
 
 // ------------------------------------------------------------------------------ HELLO and AUTH
 
 function auth(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
   if (args.length > 3) return errors.syntax;
-  if (args.length === 2 && context.password === '') {
+  if (args.length === 2 && context.settings.values.requirepass === '') {
     return errorReply(
       'ERR AUTH <password> called without any password configured for the default user. Are you ' +
         'sure your configuration is correct?',
@@ -79,7 +87,10 @@ function authenticate(
 ): Reply {
   if (!user.equals(defaultUser)) return wrongPassword;
   // Without a password the default user is let in with any, as Redis' `nopass` does.
-  if (context.password !== '' && !isSameSecret(password, Buffer.from(context.password))) {
+  if (
+    context.settings.values.requirepass !== '' &&
+    !isSameSecret(password, Buffer.from(context.settings.values.requirepass))
+  ) {
     return wrongPassword;
   }
   session.isAuthenticated = true;
@@ -152,6 +163,22 @@ export function isPrintable(text: string): boolean {
 // ------------------------------------------------------------------------------ containers
 
 /** Redis' texts for an unknown subcommand and for a wrong number of arguments. */
+export function checkSubcommand(
+  commandName: string,
+  subcommands: Subcommands,
+  args: readonly Buffer[],
+): ErrorReply | undefined {
+  const name = lowerCase(args[1]!);
+  const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
+  if (subcommand === undefined) {
+    const shown = args[1]!.toString('latin1', 0, 128);
+    return errorReply(`ERR unknown subcommand '${shown}'. Try ${commandName.toUpperCase()} HELP.`);
+  }
+  return arityAllows(subcommand.arity, args.length)
+    ? undefined
+    : wrongArity(`${commandName}|${name}`);
+}
+
 export function runSubcommand(
   commandName: string,
   subcommands: Subcommands,
@@ -159,14 +186,8 @@ export function runSubcommand(
   session: Session,
   args: readonly Buffer[],
 ): Reply {
-  const name = lowerCase(args[1]!);
-  const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
-  if (subcommand === undefined) {
-    const shown = args[1]!.toString('latin1', 0, 128);
-    return errorReply(`ERR unknown subcommand '${shown}'. Try ${commandName.toUpperCase()} HELP.`);
-  }
-  if (!arityAllows(subcommand.arity, args.length)) return wrongArity(`${commandName}|${name}`);
-  return subcommand.run(context, session, args);
+  const refusal = checkSubcommand(commandName, subcommands, args);
+  return refusal ?? subcommands[lowerCase(args[1]!)]!.run(context, session, args);
 }
 
 /** HELP of a container, as Redis lays it out. `lines` tell of the subcommands but HELP itself. */
@@ -175,7 +196,7 @@ export function helpReply(commandName: string, lines: readonly string[]): Reply 
     `${commandName.toUpperCase()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`,
     ...lines,
     'HELP',
-    '    Print this help.',
+    '    Prints this help.',
   ].map(simpleString);
 }
 

@@ -32,7 +32,7 @@ function isLocal({ address }: Session): boolean {
 }
 
 function debug(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
-  const allowed = context.enableDebugCommand();
+  const allowed = context.settings.values.enableDebugCommand;
   if (allowed === 'no' || (allowed === 'local' && !isLocal(session))) return notAllowed;
   return runSubcommand('debug', subcommands, context, session, args);
 }

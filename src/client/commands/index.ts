@@ -12,6 +12,7 @@ import { persistenceCommands } from './persistence.js';
 import { adminCommands } from './server.js';
 import { slowlogCommands } from './slowlog.js';
 import { lowerCase, type ServerCommand } from './table.js';
+import { transactionCommands } from './transaction.js';
 import { waitCommands } from './wait.js';
 
 export const serverCommands: readonly ServerCommand[] = [
@@ -19,6 +20,7 @@ export const serverCommands: readonly ServerCommand[] = [
   ...clusterCommands,
   ...introspectionCommands,
   ...adminCommands,
+  ...transactionCommands,
   ...aclCommands,
   ...clientCommands,
   ...debugCommands,

@@ -11,48 +11,62 @@ import {
   simpleString,
 } from '../../../resp/index.js';
 import {
-  arityFits,
   type Command,
-  commandKeys,
   dataCommands,
   findCommand,
   type KeySpec,
+  keysInRange,
   matchesGlob,
 } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
 import { helpReply, runSubcommand } from './connection.js';
 import { subcommandFacts } from './subcommand-facts.js';
-import { lowerCase, type ServerCommand, type ServerContext, type Subcommands } from './table.js';
+import {
+  arityAllows,
+  type CommandKeys,
+  lowerCase,
+  type ServerCommand,
+  type ServerContext,
+  type Subcommands,
+} from './table.js';
 
 /** A row of either table, or a subcommand of a server command. */
-type AnyCommand = Pick<Command | ServerCommand, 'name' | 'arity' | 'tips'> & {
+type AnyCommand = Command | Listed;
+
+/** A server command, as far as it can be shown, or a subcommand of one. */
+type Listed = Pick<ServerCommand, 'name' | 'arity' | 'tips' | 'keys' | 'subcommands'> & {
   readonly flags: readonly string[];
   readonly categories: readonly string[];
   readonly since: string;
   readonly summary: string;
   readonly complexity: string;
   readonly group: string;
-} & Partial<Pick<Command, 'keySpecs' | 'firstKey' | 'lastKey' | 'keyStep'>> &
-  Pick<ServerCommand, 'subcommands' | 'findData'>;
+};
+
+function keysOf(command: AnyCommand): CommandKeys | undefined {
+  return 'keySpecs' in command ? command : command.keys;
+}
 
 /** Clients insist on exactly 10 elements and on status strings for names, flags and categories. */
 function commandInfo(command: AnyCommand): Reply {
+  const keys = keysOf(command);
   return [
     command.name,
     command.arity,
     setReply(command.flags.map(simpleString)),
-    command.firstKey ?? 0,
-    command.lastKey ?? 0,
-    command.keyStep ?? 0,
+    keys?.firstKey ?? 0,
+    keys?.lastKey ?? 0,
+    keys?.keyStep ?? 0,
     setReply(command.categories.map(simpleString)),
     setReply(command.tips),
-    setReply((command.keySpecs ?? []).map(keySpecReply)),
+    setReply((keys?.keySpecs ?? []).map(keySpecReply)),
     setReply(subcommandsOf(command).map(commandInfo)),
   ];
 }
 
 /** Named `container|subcommand`, in the order of the container. */
-function subcommandsOf(command: AnyCommand): AnyCommand[] {
+function subcommandsOf(command: AnyCommand): readonly AnyCommand[] {
+  if ('keySpecs' in command) return command.subcommands ?? [];
   const subcommands: AnyCommand[] = [];
   for (const [name, { arity }] of Object.entries(command.subcommands ?? {})) {
     const fullName = `${command.name}|${name}`;
@@ -147,25 +161,31 @@ function commandInfos(context: ServerContext, _session: Session, args: readonly 
 
 // ------------------------------------------------------------------------------ keys
 
+function findSubcommand(command: AnyCommand, given: readonly Buffer[]): AnyCommand | undefined {
+  if (given[1] === undefined) return undefined;
+  const name = `${command.name}|${lowerCase(given[1])}`;
+  return subcommandsOf(command).find((each) => each.name === name);
+}
+
 /** Clients look for the words "Invalid arguments" and "The command has no key arguments". */
-function findKeyed(context: ServerContext, given: readonly Buffer[]): Command | ErrorReply {
+function findKeys(context: ServerContext, given: readonly Buffer[]): CommandKeys | ErrorReply {
   const command = findAny(context, given[0]!);
   if (command === undefined) return errorReply('ERR Invalid command specified');
-  const data = given.length > 1 ? command.findData?.(given) : undefined;
-  const keyed = data ?? findCommand(given[0]!);
-  if (keyed === undefined || keyed.firstKey === 0) {
+  const keyed = findSubcommand(command, given) ?? command;
+  const keys = keysOf(keyed);
+  if (keys === undefined || keys.firstKey === 0) {
     return errorReply('ERR The command has no key arguments');
   }
-  if (!arityFits(keyed, given.length)) {
+  if (!arityAllows(keyed.arity, given.length)) {
     return errorReply('ERR Invalid number of arguments specified for command');
   }
-  return keyed;
+  return keys;
 }
 
 function commandGetKeys(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
   const given = args.slice(2);
-  const command = findKeyed(context, given);
-  return 'kind' in command ? command : commandKeys(command, given);
+  const keys = findKeys(context, given);
+  return 'kind' in keys ? keys : keysInRange(keys, given);
 }
 
 function commandGetKeysAndFlags(
@@ -174,9 +194,9 @@ function commandGetKeysAndFlags(
   args: readonly Buffer[],
 ): Reply {
   const given = args.slice(2);
-  const command = findKeyed(context, given);
-  if ('kind' in command) return command;
-  return command.keySpecs.flatMap(({ flags, beginIndex, lastKey, keyStep }) => {
+  const keys = findKeys(context, given);
+  if ('kind' in keys) return keys;
+  return keys.keySpecs.flatMap(({ flags, beginIndex, lastKey, keyStep }) => {
     const last = lastKey < 0 ? given.length + lastKey : beginIndex + lastKey;
     const keys: Reply[] = [];
     for (let at = beginIndex; at <= last; at += keyStep) {
@@ -205,7 +225,7 @@ function filterOf(kind: string, value: Buffer): ((command: AnyCommand) => boolea
       return () => false;
     case 'aclcat': {
       const category = `@${lowerCase(value)}`;
-      return ({ categories }) => categories.includes(category);
+      return ({ categories }) => categories.some((each) => each === category);
     }
     case 'pattern': {
       const pattern = Buffer.from(lowerCase(value), 'latin1');

@@ -24,13 +24,20 @@ function reset({ latency }: ServerContext, _session: Session, args: readonly Buf
 }
 
 /** `client` stands for its subcommands, too. */
-function histogram({ times }: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+function histogram(
+  { statistics }: ServerContext,
+  _session: Session,
+  args: readonly Buffer[],
+): Reply {
   const wanted = args.slice(2).map(lowerCase);
-  const chosen = [...times.histograms].filter(
-    ([name]) =>
-      wanted.length === 0 ||
-      wanted.some((each) => each === name || each === name.replace(/\|.*/, '')),
-  );
+  const chosen = [...statistics.commands]
+    .filter(
+      ([name]) =>
+        wanted.length === 0 ||
+        wanted.some((each) => each === name || each === name.replace(/\|.*/, '')),
+    )
+    .map(([name, { histogram }]) => [name, histogram.cumulative()] as const)
+    .filter(([, rows]) => rows.length > 0);
   return mapReply(
     chosen.map(([name, rows]) => [
       name,

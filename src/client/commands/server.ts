@@ -1,45 +1,55 @@
 // Commands about the server. https://redis.io/docs/latest/commands/?group=server
 
-import { mapReply, type Reply, verbatim } from '../../../resp/index.js';
-import { databaseCount, matchesGlob } from '../../../sqlite-sm/index.js';
+import {
+  errorReply,
+  errors,
+  mapReply,
+  okReply,
+  type Reply,
+  verbatim,
+} from '../../../resp/index.js';
 import type { Session } from '../session.js';
-import { runSubcommand } from './connection.js';
+import { helpReply, runSubcommand } from './connection.js';
 import { infoText } from './info.js';
 import { lowerCase, type ServerCommand, type ServerContext, type Subcommands } from './table.js';
 
-/**
- * What Redis' parameters are in Holt. Clients ask for some of these before they begin; redis-benchmark
- * for `save` and `appendonly`. Every acknowledged write is on disk, as with `appendfsync always`.
- */
-function parameters(context: ServerContext): [string, string][] {
-  return [
-    ['appendfsync', 'always'],
-    ['appendonly', 'yes'],
-    ['bind', context.topology.self.host],
-    ['cluster-enabled', 'yes'],
-    ['databases', String(databaseCount)],
-    ['maxclients', String(context.maxclients)],
-    ['maxmemory', '0'],
-    ['maxmemory-policy', 'noeviction'],
-    ['notify-keyspace-events', ''],
-    ['port', String(context.topology.self.clientPort)],
-    ['replica-read-only', 'yes'],
-    ['save', ''],
-    ['slave-read-only', 'yes'],
-    ['timeout', '0'],
-  ];
+function configGet(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+  const patterns = args.slice(2).map((arg) => arg.toString('latin1'));
+  return mapReply([...context.settings.get(patterns, context.clientPort)]);
 }
 
-function configGet(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
-  const patterns = args.slice(2).map((arg) => Buffer.from(lowerCase(arg)));
-  const matching = parameters(context).filter(([name]) =>
-    patterns.some((pattern) => matchesGlob(pattern, Buffer.from(name))),
-  );
-  return mapReply(matching);
+function configSet(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+  if (args.length % 2 !== 0) return errors.syntax;
+  return context.settings.set(args.slice(2).map((arg) => arg.toString())) ?? okReply;
 }
+
+function configResetstat({ statistics }: ServerContext): Reply {
+  statistics.reset();
+  return okReply;
+}
+
+/** A file that people and tools write has comments and an order that a program would destroy. */
+const rewriteRefused = errorReply(
+  'ERR CONFIG REWRITE is not supported: change the config file of the server yourself',
+);
+
+const configHelp = [
+  'GET <pattern>',
+  '    Return parameters matching the glob-like <pattern> and their values.',
+  'SET <directive> <value>',
+  '    Set the configuration <directive> to <value>.',
+  'RESETSTAT',
+  '    Reset statistics reported by the INFO command.',
+  'REWRITE',
+  '    Rewrite the configuration file.',
+];
 
 const configSubcommands: Subcommands = {
   get: { arity: -3, run: configGet },
+  help: { arity: 2, run: () => helpReply('config', configHelp) },
+  resetstat: { arity: 2, run: configResetstat },
+  rewrite: { arity: 2, run: () => rewriteRefused },
+  set: { arity: -4, run: configSet },
 };
 
 function config(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {

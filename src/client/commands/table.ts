@@ -5,15 +5,16 @@ import type { RaftStatus } from '../../../raft/index.js';
 import type { ErrorReply, Reply } from '../../../resp/index.js';
 import type { AclCategory, Command } from '../../../sqlite-sm/index.js';
 import type { Topology } from '../../cluster/topology.js';
+import type { Settings } from '../../settings.js';
 import type { Statistics } from '../../statistics.js';
 import type { ClientPause } from '../client-pause.js';
-import type { ExecutionTimes } from '../execution-times.js';
 import type { LatencyMonitor } from '../latency-monitor.js';
 import type { Session } from '../session.js';
 import type { SlowLog } from '../slow-log.js';
 
 export type ServerCommandFlag =
   | 'admin'
+  | 'allow_busy'
   | 'blocking'
   | 'fast'
   | 'loading'
@@ -26,7 +27,9 @@ export type ServerCommandFlag =
   | 'skip_slowlog'
   | 'stale';
 
-export type ServerCategory = '@admin' | '@blocking' | '@connection';
+export type ServerCategory = '@admin' | '@blocking' | '@connection' | '@transaction';
+
+export type CommandKeys = Pick<Command, 'keySpecs' | 'firstKey' | 'lastKey' | 'keyStep'>;
 
 /** What server commands may know of the replica they run on. */
 export interface ServerContext {
@@ -38,14 +41,27 @@ export interface ServerContext {
     readonly pid: number;
     readonly startedAtMs: number;
     readonly memoryBytes: () => number;
+    /** Operating system and processor, as INFO shows them. */
+    readonly system: string;
+    readonly systemMemoryBytes: number;
+    readonly usage: () => {
+      readonly userMicroseconds: number;
+      readonly systemMicroseconds: number;
+      readonly memoryPeakBytes: number;
+    };
   };
-  readonly password: string;
-  readonly maxclients: number;
+  /** What CONFIG shows and changes. `settings.values` are the options as they are now. */
+  readonly settings: Settings;
+  /** Where this replica listens for clients; what they are told may differ. */
+  readonly clientPort: number;
   readonly nowMs: () => number;
   readonly raft: () => RaftStatus & { readonly isServing: boolean };
   /** Keys and keys with an expiry of a database. */
   readonly keyspace: (database: number) => { readonly keys: number; readonly expires: number };
+  /** Of the last entry whose effects SQLite has committed. */
+  readonly committedIndex: () => number;
   readonly keysInSlot: (slot: number) => number;
+  readonly namesInSlot: (slot: number, limit: number) => readonly Buffer[];
   readonly clients: () => readonly ClientView[];
   readonly pause: ClientPause;
   readonly blocked: {
@@ -55,9 +71,6 @@ export interface ServerContext {
   };
   readonly slowLog: SlowLog;
   readonly latency: LatencyMonitor;
-  readonly times: ExecutionTimes;
-  /** Who may use DEBUG: nobody, clients on this machine, everybody. */
-  readonly enableDebugCommand: () => 'no' | 'local' | 'yes';
   /** Holds the whole process. Milliseconds. */
   readonly sleep: (milliseconds: number) => void;
   /** All server commands, for COMMAND. */
@@ -92,8 +105,10 @@ export interface ServerCommand {
   readonly arity: number;
   readonly flags: readonly ServerCommandFlag[];
   readonly categories: readonly (AclCategory | ServerCategory)[];
+  /** Where its keys are; without it there are none. */
+  readonly keys?: CommandKeys;
   readonly tips: readonly string[];
-  readonly group: 'connection' | 'cluster' | 'generic' | 'server';
+  readonly group: 'connection' | 'cluster' | 'generic' | 'server' | 'transactions';
   readonly since: string;
   readonly summary: string;
   readonly complexity: string;

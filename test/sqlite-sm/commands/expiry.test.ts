@@ -234,3 +234,22 @@ describe('A read outside the log', () => {
     assert.throws(() => read('NONSENSE'), /Only known reads/);
   });
 });
+
+describe('Absolute times', () => {
+  const harness = useMachine();
+  const run = (...args: string[]) => harness().run(...args);
+
+  it('EXPIREAT and PEXPIREAT set what EXPIRETIME and PEXPIRETIME show', () => {
+    run('SET', 'a', '1');
+    assert.equal(run('EXPIRETIME', 'a'), -1);
+    assert.equal(run('EXPIREAT', 'a', '2000'), 1);
+    assert.deepEqual([run('EXPIRETIME', 'a'), run('PEXPIRETIME', 'a')], [2000, 2_000_000]);
+    assert.equal(run('PEXPIREAT', 'a', '1999999', 'GT'), 0);
+    assert.equal(run('PEXPIREAT', 'a', '9223372036854775807', 'XX'), 1);
+    assert.equal(run('PEXPIRETIME', 'a'), 9223372036854775807n);
+    assert.equal(run('EXPIREAT', 'a', '1', 'LT'), 1);
+    assert.equal(run('EXPIRETIME', 'a'), -2);
+    const invalid = "-ERR invalid expire time in 'expireat' command";
+    assert.equal(run('EXPIREAT', 'a', '9223372036854776'), invalid);
+  });
+});

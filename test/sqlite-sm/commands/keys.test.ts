@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { scanRowsMax } from '../../../sqlite-sm/commands/keys.js';
+import { scanRowsMax } from '../../../sqlite-sm/commands/scan.js';
 import { type MachineHarness, SeededRandom, useMachine } from '../machine-fixture.js';
 
 describe('DEL, EXISTS and TYPE', () => {
@@ -164,5 +164,61 @@ describe('SCAN', () => {
     }
     assert.deepEqual(run('SCAN', ''), ['0', ['a']]);
     assert.deepEqual(run('SCAN', '+0'), ['0', ['a']]);
+  });
+});
+
+describe('Keys that change their place', () => {
+  const harness = useMachine();
+  const run = (...args: string[]) => harness().run(...args);
+
+  it('RENAME and RENAMENX take value and expiry along', () => {
+    run('SET', 'a', '1', 'EX', '10');
+    run('SET', 'b', '2');
+    assert.equal(run('RENAMENX', 'a', 'b'), 0);
+    assert.equal(run('RENAMENX', 'a', 'a'), 0);
+    assert.equal(run('RENAME', 'a', 'a'), '+OK');
+    assert.equal(run('RENAME', 'a', 'b'), '+OK');
+    assert.deepEqual([run('GET', 'b'), run('TTL', 'b'), run('DBSIZE')], ['1', 10, 1]);
+    assert.equal(run('RENAMENX', 'b', 'c'), 1);
+    assert.equal(harness().machine.expiresCount(0), 1);
+    assert.equal(run('RENAME', 'b', 'c'), '-ERR no such key');
+  });
+
+  it('COPY and MOVE reach other databases', () => {
+    run('SET', 'a', '1', 'EX', '10');
+    assert.equal(run('COPY', 'a', 'b'), 1);
+    assert.equal(run('COPY', 'a', 'b'), 0);
+    assert.equal(run('COPY', 'a', 'b', 'REPLACE'), 1);
+    assert.equal(run('COPY', 'a', 'a', 'DB', '3'), 1);
+    assert.equal(run('MOVE', 'a', '3'), 0);
+    assert.equal(run('MOVE', 'a', '4'), 1);
+    assert.equal(run('EXISTS', 'a'), 0);
+    assert.equal(harness().runIn(3, 'TTL', 'a'), 10);
+    assert.equal(harness().runIn(4, 'GET', 'a'), '1');
+    assert.equal(harness().machine.expiresCount(4), 1);
+    assert.equal(run('MOVE', 'b', '16'), '-ERR DB index is out of range');
+    const same = '-ERR source and destination objects are the same';
+    assert.equal(run('COPY', 'b', 'b'), same);
+    assert.equal(run('MOVE', 'b', '0'), same);
+  });
+
+  it('UNLINK and TOUCH are DEL and EXISTS', () => {
+    run('MSET', 'a', '1', 'b', '2');
+    assert.equal(run('TOUCH', 'a', 'a', 'c'), 2);
+    assert.equal(run('UNLINK', 'a', 'a', 'b'), 2);
+    assert.equal(run('DBSIZE'), 0);
+  });
+
+  it('OBJECT tells of values what Redis would', () => {
+    run('SET', 'a', '1');
+    assert.equal(run('OBJECT', 'encoding', 'a'), 'int');
+    assert.equal(run('OBJECT', 'REFCOUNT', 'a'), 1);
+    assert.equal(run('OBJECT', 'IDLETIME', 'a'), 0);
+    assert.match(String(run('OBJECT', 'FREQ', 'a')), /^-ERR An LFU maxmemory policy is not/);
+    assert.equal(run('OBJECT', 'FREQ', 'b'), null);
+    assert.match(String(run('OBJECT', 'HELP')), /^\+OBJECT <subcommand>/);
+    assert.equal(run('OBJECT', 'X'), "-ERR unknown subcommand 'X'. Try OBJECT HELP.");
+    const arity = "-ERR wrong number of arguments for 'object|encoding' command";
+    assert.equal(run('OBJECT', 'ENCODING'), arity);
   });
 });

@@ -76,4 +76,71 @@ describe('DBSIZE and FLUSHALL', () => {
     run('FLUSHALL');
     assert(!harness().machine.hasGarbage);
   });
+
+  for (const args of [[], ['ASYNC'], ['sync']]) {
+    it(`FLUSHDB ${args.join(' ')} empties its database alone`, () => {
+      run('SET', 'a', '1', 'EX', '10');
+      harness().runIn(3, 'SET', 'a', '1');
+      assert.equal(run('FLUSHDB', ...args), '+OK');
+      assert.equal(run('DBSIZE'), 0);
+      assert.equal(run('GET', 'a'), null);
+      assert.equal(harness().machine.expiresCount(0), 0);
+      assert.deepEqual(run('SCAN', '0'), ['0', []]);
+      assert.equal(harness().runIn(3, 'GET', 'a'), '1');
+      assert.equal(run('SETNX', 'a', '2'), 1);
+      assert.equal(run('GET', 'a'), '2');
+    });
+  }
+
+  it('FLUSHDB leaves rows that are reclaimed in slices, also after a restart', () => {
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 50; i++) run('SET', `key:${i}`, 'x'.repeat(5000), 'EX', '10');
+      run('FLUSHDB');
+    }
+    run('SET', 'a', '1', 'EX', '10');
+    const before = harness().machine.digest();
+    harness().reopen();
+    const { machine } = harness();
+    assert.equal(machine.digest(), before);
+    assert.equal(machine.keyCount(0), 1);
+    assert.equal(machine.expiresCount(0), 1);
+    let slices = 0;
+    while (machine.hasGarbage) {
+      machine.reclaim(30);
+      slices++;
+      assert.equal(machine.digest(), before);
+    }
+    assert.equal(slices, 3 * 2);
+    assert.equal(run('GET', 'a'), '1');
+    harness().reopen();
+    assert(!harness().machine.hasGarbage);
+  });
+
+  it('a slice ends early when values are long', () => {
+    for (let i = 0; i < 4; i++) run('SET', `key:${i}`, 'x'.repeat(1024 * 1024));
+    run('FLUSHDB');
+    let slices = 0;
+    for (; harness().machine.hasGarbage; slices++) harness().machine.reclaim(100);
+    assert.equal(slices, 4);
+  });
+
+  it('FLUSHALL takes along what FLUSHDB left', () => {
+    run('SET', 'a', '1');
+    harness().runIn(1, 'SET', 'a', '1');
+    run('FLUSHDB');
+    run('FLUSHALL');
+    run('SET', 'a', '2');
+    harness().machine.reclaim(100);
+    assert(!harness().machine.hasGarbage);
+    assert.equal(run('GET', 'a'), '2');
+    harness().reopen();
+    assert.equal(run('GET', 'a'), '2');
+  });
+
+  it('SWAPDB is refused with a sentence', () => {
+    assert.equal(
+      run('SWAPDB', '0', '1'),
+      '-ERR SWAPDB is not supported: databases cannot be exchanged in a cluster',
+    );
+  });
 });

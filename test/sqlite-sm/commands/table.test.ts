@@ -7,6 +7,7 @@ import {
   commandTable,
   type DataCommand,
   dataCommands,
+  expireDueCommand,
   findCommand,
 } from '../../../sqlite-sm/index.js';
 import { toBuffer } from '../machine-fixture.js';
@@ -72,12 +73,35 @@ describe('The table of commands', () => {
   });
 
   it('marks each command as a read or a write, with the category to match', () => {
-    for (const command of commandTable.commands) {
+    // A container has the flags of none, and help reads nothing.
+    const commands = commandTable.commands.filter(({ subcommands }) => subcommands === undefined);
+    for (const command of commands) {
       assert.equal(command.isWrite, command.categories.includes('@write'), command.name);
       assert.equal(!command.isWrite, command.categories.includes('@read'), command.name);
       assert.equal(command.flags.includes('fast'), command.categories.includes('@fast'));
       assert.equal(!command.flags.includes('fast'), command.categories.includes('@slow'));
     }
+  });
+
+  it('finds the keys of a subcommand', () => {
+    const object = findCommand(Buffer.from('object'));
+    assert(object !== undefined && !object.isWrite);
+    const keysOf = (...args: string[]) =>
+      commandKeys(
+        object,
+        args.map((arg) => Buffer.from(arg)),
+      );
+    assert.deepEqual(keysOf('OBJECT', 'Encoding', 'k'), [Buffer.from('k')]);
+    // These answer with an error, or with help.
+    assert.deepEqual(keysOf('OBJECT', 'ENCODING'), []);
+    assert.deepEqual(keysOf('OBJECT', 'ENCODING', 'k', 'l'), []);
+    assert.deepEqual(keysOf('OBJECT', 'NONSENSE', 'k'), []);
+    assert.deepEqual(keysOf('OBJECT', 'HELP'), []);
+  });
+
+  it('hides what only entries of the group may hold', () => {
+    assert.equal(findCommand(Buffer.from(expireDueCommand.name)), undefined);
+    assert(!dataCommands.includes(expireDueCommand));
   });
 
   it('refuses rows that contradict themselves', () => {
@@ -92,5 +116,8 @@ describe('The table of commands', () => {
     refuse({ keySpecs: [{ ...firstKey('RO'), beginIndex: 2 }] }, /may be missing/);
     refuse({ keySpecs: [{ ...firstKey('RO'), beginIndex: 0 }] }, /may be missing/);
     refuse({ keySpecs: [allKeys(0, 'RO')] }, /do not advance/);
+    refuse({ arity: 4, keySpecs: [firstKey('RO'), { ...firstKey('RO'), beginIndex: 3 }] }, /a gap/);
+    const write: DataCommand = { ...sample, flags: ['write'] };
+    refuse({ subcommands: [write] }, /a container of reads/);
   });
 });

@@ -1,0 +1,80 @@
+// Every row at every peer, round by round: the peers take turns within a round, and each turn begins
+// with new processes and no data.
+
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { Trouble } from '../cluster-scripts/trouble.js';
+import { cpuSeconds } from './cpu-time.js';
+import { type Driven, drive, type Settings } from './drive.js';
+import { loadKeys } from './load-keys.js';
+import { measureMemory } from './memory.js';
+import type { Peer, RunningPeer } from './peers/peer.js';
+import { type Progress, roundsOf } from './progress.js';
+import type { Measurement, MemoryMeasurement } from './report.js';
+import type { Row, ThroughputRow } from './rows.js';
+
+export interface Results {
+  readonly measurements: readonly Measurement[];
+  readonly memory: readonly MemoryMeasurement[];
+  readonly versions: readonly string[];
+}
+
+/** The servers' data come and go in `directory`. Throws at the first thing that fails. */
+export async function contest(
+  rows: readonly Row[],
+  peers: readonly Peer[],
+  settings: Settings,
+  place: { readonly directory: string; readonly basePort: number },
+  progress: Progress,
+): Promise<Results> {
+  const measurements: Measurement[] = [];
+  const memory: MemoryMeasurement[] = [];
+  const versions = new Set<string>();
+  for (const row of rows) {
+    for (let round = 1; round <= roundsOf(row, settings); round += 1) {
+      for (const peer of peers) {
+        progress.begin(row, peer.title, round);
+        const own = fs.mkdtempSync(join(place.directory, 'peer-'));
+        const running = await peer.start(own, place.basePort);
+        versions.add(running.version);
+        try {
+          if (row.kind === 'memory') {
+            memory.push({ peer: peer.title, ...(await measureMemory(running, settings)) });
+            progress.done(row);
+          } else {
+            const figures = await measure(running, row, settings.seconds);
+            measurements.push({ row, peer: peer.title, ...figures });
+            progress.done(row, figuresText(figures));
+          }
+        } catch (cause) {
+          // Its directory is about to be removed, and the reason may stand in its logs.
+          const what = cause instanceof Trouble ? cause.message : (cause as Error).stack;
+          const text = `${peer.title}, ${row.name}: ${what}\n${running.lastLogLines()}`;
+          throw new Trouble(text, { cause });
+        } finally {
+          await running.dispose();
+        }
+      }
+    }
+  }
+  return { measurements, memory, versions: [...versions] };
+}
+
+/** All of them: a run that fails later has no table. */
+function figuresText({
+  requestsPerSecond,
+  p50Ms,
+  p99Ms,
+  maxMs,
+  cpuSecondsPer100k,
+}: Driven): string {
+  return (
+    `${Math.round(requestsPerSecond)} requests/s, p50 ${p50Ms} ms, p99 ${p99Ms} ms, ` +
+    `max ${maxMs} ms, CPU ${cpuSecondsPer100k.toFixed(2)} s per 100,000`
+  );
+}
+
+async function measure(running: RunningPeer, row: ThroughputRow, seconds: number): Promise<Driven> {
+  if (row.command === 'GET') await loadKeys(running.port, row.valueBytes);
+  return drive(running.port, row, seconds, () => cpuSeconds(running.pids));
+}
