@@ -31,16 +31,12 @@ import {
 } from '../sqlite-sm/index.js';
 import { BlockedClients } from './client/blocked-clients.js';
 import { ClientPort, isLoopback } from './client/client-port.js';
+import type { CommandLog } from './client/command-log.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
 import type { PendingCommand } from './client/connection.js';
-import {
-  type CommandLog,
-  clusterDownReply,
-  Dispatcher,
-  movedReply,
-  uncertainReply,
-} from './client/dispatcher.js';
+import { Dispatcher } from './client/dispatcher.js';
+import { clusterDownReply, movedReply, uncertainReply } from './client/error-replies.js';
 import { ExecutionTimes } from './client/execution-times.js';
 import { LatencyMonitor } from './client/latency-monitor.js';
 import { SlowLog } from './client/slow-log.js';

@@ -10,7 +10,8 @@ import type { BlockedClients } from './blocked-clients.js';
 import { ClientPause } from './client-pause.js';
 import type { ClientView } from './commands/table.js';
 import { Connection, type HoldReason, type PendingCommand } from './connection.js';
-import { clusterDownReply, type Dispatcher, type Holds } from './dispatcher.js';
+import type { Dispatcher, Holds } from './dispatcher.js';
+import { clusterDownReply } from './error-replies.js';
 import { Session } from './session.js';
 
 export interface ClientPortOptions {
