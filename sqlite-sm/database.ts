@@ -26,7 +26,11 @@ export type SqlValue = number | bigint | Uint8Array | null;
 
 /** Numbers are bound as SQLite reals; the columns' INTEGER affinity stores whole ones exactly. */
 export interface WriteStatement {
-  run(...values: SqlValue[]): { readonly changes: number };
+  /** `lastInsertRowid` is that of the connection's last row inserted, by whichever statement. */
+  run(...values: SqlValue[]): {
+    readonly changes: number;
+    readonly lastInsertRowid: number | bigint;
+  };
 }
 
 export interface RowStatement<Row> {

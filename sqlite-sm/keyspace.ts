@@ -260,20 +260,24 @@ export class Keyspace {
   }
 
   /**
-   * Gives a string without expiry a new value, if there is one under this name. The hot path of
-   * SET: one statement where finding the row first would take two.
+   * Makes the key a string without expiry, unless it has an expiry or another type: then false, and
+   * nothing has changed. The hot path of SET: one statement, whether the key is new or not.
    */
-  overwritePlainString(name: Buffer, value: Buffer): boolean {
-    const version = this.#counter + 1;
-    const { changes } = this.#statements.overwrite.run(
-      value,
-      version,
+  putPlainString(name: Buffer, value: Buffer): boolean {
+    const number = this.#counter + 1;
+    const slot = keySlot(name);
+    const { changes, lastInsertRowid } = this.#statements.put.run(
+      number,
       this.#space,
-      keySlot(name),
+      slot,
       name,
+      number,
+      value,
     );
     if (changes === 0) return false;
-    this.#counter = version;
+    this.#counter = number;
+    // An update leaves the id of an earlier insert there, and no earlier one had a number above it.
+    if (lastInsertRowid === number) this.#counters.changeKeys(this.db, slot, 1);
     return true;
   }
 
@@ -430,7 +434,7 @@ interface Statements {
   readonly version: RowStatement<readonly [expiresMs: number | null, version: number]>;
   readonly value: RowStatement<Buffer>;
   readonly exactExpiry: RowStatement<readonly [bigint]>;
-  readonly overwrite: WriteStatement;
+  readonly put: WriteStatement;
   readonly insert: WriteStatement;
   readonly replace: WriteStatement;
   readonly setValue: WriteStatement;
@@ -452,9 +456,12 @@ function prepareStatements(database: Database): Statements {
     version: database.prepareRow(`SELECT expires_ms, version ${byName}`),
     value: database.prepareColumn('SELECT value FROM keys WHERE id = ?'),
     exactExpiry: database.prepareExactRow('SELECT expires_ms FROM keys WHERE id = ?'),
-    overwrite: database.prepareWrite(
-      `UPDATE keys SET value = ?, version = ?
-       WHERE space = ? AND slot = ? AND name = ? AND type = ${stringType} AND expires_ms IS NULL`,
+    put: database.prepareWrite(
+      `INSERT INTO keys (id, space, slot, name, type, expires_ms, version, value)
+       VALUES (?, ?, ?, ?, ${stringType}, NULL, ?, ?)
+       ON CONFLICT (space, slot, name) DO UPDATE
+       SET value = excluded.value, version = excluded.version
+       WHERE type = ${stringType} AND expires_ms IS NULL`,
     ),
     insert: database.prepareWrite(
       `INSERT INTO keys (id, space, slot, name, type, expires_ms, version, value)

@@ -61,7 +61,7 @@ function mset(keyspace: Keyspace, args: readonly Buffer[]): Reply {
 
 /** Whatever was there, type and expiry included, gives way. */
 export function put(keyspace: Keyspace, name: Buffer, value: Buffer): void {
-  if (keyspace.overwritePlainString(name, value)) return;
+  if (keyspace.putPlainString(name, value)) return;
   const head = keyspace.findHead(name);
   if (head === undefined) keyspace.insertString(name, value, null);
   else keyspace.replaceString(head, value, null);
