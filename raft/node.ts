@@ -79,6 +79,8 @@ export interface RaftNodeEvents {
   onReadsDropped(contexts: readonly unknown[]): void;
   /** Commands were applied: there may be room again (see `pendingBytes`). */
   onApplied(): void;
+  /** Messages or writes were handled: what `status` tells may have changed. */
+  onTurn(): void;
   /** This replica cannot go on. Nothing it was about to say has been said. */
   onFatal(error: Error): void;
   /** Something that deserves a line in the log. */
@@ -465,6 +467,7 @@ export class RaftNode {
     this.#afterWrites();
     this.#answerReads();
     if (this.#isApplyDue()) this.#scheduleApply();
+    this.#config.events.onTurn();
   }
 
   #step(incoming: IncomingMessage): void {

@@ -164,8 +164,8 @@ export const metricSections: readonly MetricSection[] = [
       {
         name: 'blocked_clients',
         kind: 'gauge',
-        meaning: 'Clients in a blocking command, of which there are none yet',
-        read: () => 0,
+        meaning: 'Clients in a blocking command, such as WAIT',
+        read: ({ blocked }) => blocked.count,
       },
     ],
   },
@@ -428,9 +428,8 @@ export const metricSections: readonly MetricSection[] = [
         name: 'cmdstat_<command>',
         kind: 'counter',
         meaning:
-          '`calls` taken here, `usec` to execute them without waiting (of a command in an entry: an ' +
-          'equal share of the entry), `rejected_calls` refused or redirected, `failed_calls` that ' +
-          'ended in an error',
+          '`calls` taken here, `usec` to execute them without waiting (of those in a transaction, EXEC ' +
+          'has it), `rejected_calls` refused or redirected, `failed_calls` that ended in an error',
         lines: ({ statistics }) =>
           [...statistics.commands].map(([name, counts]) => {
             const { calls, microseconds, rejectedCalls, failedCalls } = counts;
@@ -441,6 +440,31 @@ export const metricSections: readonly MetricSection[] = [
                 `rejected_calls=${rejectedCalls},failed_calls=${failedCalls}`,
             ];
           }),
+      },
+    ],
+  },
+  {
+    name: 'latencystats',
+    title: 'Latencystats',
+    isExtra: true,
+    metrics: [
+      {
+        name: 'latency_percentiles_usec_<command>',
+        kind: 'gauge',
+        unit: 'µs',
+        meaning:
+          'Time to execute it that 50, 99 and 99.9 percent of the calls did not exceed: the bound of ' +
+          'a bucket of LATENCY HISTOGRAM, so up to twice as long as it was',
+        lines: ({ statistics }) =>
+          [...statistics.commands]
+            .map(([name, { histogram }]) => [name, histogram.cumulative(), histogram] as const)
+            .filter(([, rows]) => rows.length > 0)
+            .map(([name, , histogram]) => [
+              `latency_percentiles_usec_${name}`,
+              [50, 99, 99.9]
+                .map((percent) => `p${percent}=${histogram.percentile(percent).toFixed(3)}`)
+                .join(','),
+            ]),
       },
     ],
   },

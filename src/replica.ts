@@ -29,17 +29,17 @@ import {
   SlicedRead,
   SqliteStateMachine,
 } from '../sqlite-sm/index.js';
+import { BlockedClients } from './client/blocked-clients.js';
 import { ClientPort, isLoopback } from './client/client-port.js';
+import type { CommandLog } from './client/command-log.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
 import type { PendingCommand } from './client/connection.js';
-import {
-  type CommandLog,
-  clusterDownReply,
-  Dispatcher,
-  movedReply,
-  uncertainReply,
-} from './client/dispatcher.js';
+import { Dispatcher } from './client/dispatcher.js';
+import { clusterDownReply, movedReply, uncertainReply } from './client/error-replies.js';
+import { ExecutionTimes } from './client/execution-times.js';
+import { LatencyMonitor } from './client/latency-monitor.js';
+import { SlowLog } from './client/slow-log.js';
 import type { WatchedKey } from './client/watched-keys.js';
 import { Topology } from './cluster/topology.js';
 import { machineFiles } from './files.js';
@@ -78,6 +78,8 @@ interface Stranded {
 }
 
 const sampleMs = 1000;
+/** The event loop is late when this timer is. */
+const loopCheckMs = 100;
 const handOverPollMs = 5;
 const MiB = 1024 * 1024;
 /** Unused buffers kept for the next entries. */
@@ -90,11 +92,17 @@ export class Replica {
   readonly #topology: Topology;
   readonly #statistics = new Statistics(nodeClock.monotonicMs());
   readonly #settings: Settings;
+  readonly #slowLog = new SlowLog(() => this.#settings.values.slowlogMaxLen);
+  readonly #latency = new LatencyMonitor(() => this.#settings.values.latencyMonitorThreshold);
+  readonly #times: ExecutionTimes;
+  readonly #blocked = new BlockedClients();
   readonly #clients: ClientPort;
   readonly #machine: SqliteStateMachine;
   readonly #node: RaftNode;
   readonly #housekeeping: Housekeeping;
   readonly #sampleTimer: NodeJS.Timeout;
+  readonly #loopTimer: NodeJS.Timeout;
+  #loopCheckedMs = nodeClock.monotonicMs();
   /** Commands that certainly have no effect, whose clients are told the leader once there is one. */
   #stranded: Stranded[] = [];
   #strandedTimer: NodeJS.Timeout | undefined;
@@ -129,6 +137,12 @@ export class Replica {
     this.#settings = new Settings(config.options, checkSettings(config.options.bind), (change) =>
       this.#onSettings(change),
     );
+    this.#times = new ExecutionTimes({
+      settings: this.#settings.values,
+      slowLog: this.#slowLog,
+      latency: this.#latency,
+      nowMs: () => nodeClock.wallMs(),
+    });
     const identity = identityOf(config);
     // Before the machine, which makes a new database where it finds one it cannot trust: a directory
     // that is refused stays as it was.
@@ -149,6 +163,7 @@ export class Replica {
       port: ownMember(config).clientPort,
       settings: this.#settings.values,
       statistics: this.#statistics,
+      blocked: this.#blocked,
       nowMs: () => nodeClock.wallMs(),
       monotonicMs: () => nodeClock.monotonicMs(),
       runReads: (reads) => this.#onReadable(reads),
@@ -160,11 +175,12 @@ export class Replica {
       options: config.raft,
       ...storage,
       transport: bus,
-      machine: new ReplicatedMachine(
-        this.#machine,
-        (context, reply) => this.#onReply(context, reply),
+      machine: new ReplicatedMachine({
+        machine: this.#machine,
+        settle: (context, reply) => this.#onReply(context, reply),
+        times: this.#times,
         nowMicroseconds,
-      ),
+      }),
       pool,
       clock: nodeClock,
       timers: nodeTimers,
@@ -175,6 +191,7 @@ export class Replica {
         onReadable: (contexts) => this.#onReadable(contexts),
         onReadsDropped: (contexts) => this.#strand(contexts as readonly PendingCommand[]),
         onApplied: () => this.#onApplied(),
+        onTurn: () => this.#blocked.check(),
         onFatal: (error) => events.onFatal(error),
         onWarning: (text) => log.warn(text),
       },
@@ -193,6 +210,7 @@ export class Replica {
       () => this.#statistics.sample(nodeClock.monotonicMs()),
       sampleMs,
     );
+    this.#loopTimer = setInterval(() => this.#checkLoop(), loopCheckMs);
   }
 
   async #listen(): Promise<void> {
@@ -203,7 +221,9 @@ export class Replica {
       holds: this.#clients,
       context: this.#serverContext(),
       statistics: this.#statistics,
+      blocked: this.#blocked,
       nowMs: () => nodeClock.wallMs(),
+      times: this.#times,
       nowMicroseconds,
     });
     await this.#clients.listen(dispatcher);
@@ -229,6 +249,7 @@ export class Replica {
     this.#clients.flush();
     this.#clients.closeAll();
     clearInterval(this.#sampleTimer);
+    clearInterval(this.#loopTimer);
     clearInterval(this.#strandedTimer);
     this.#housekeeping.stop();
     this.#machine.close();
@@ -283,9 +304,8 @@ export class Replica {
     if (!this.#node.isServing) return this.#strand([pending]);
     const startedAt = nowMicroseconds();
     const reply = this.#readNow(pending);
-    if (pending.statistics !== undefined) {
-      pending.statistics.microseconds += nowMicroseconds() - startedAt;
-    }
+    const microseconds = pending.microseconds + nowMicroseconds() - startedAt;
+    if (reply === undefined || reply === needsTick) pending.microseconds = microseconds;
     // Others get their turn, and then the next slice.
     if (reply === undefined) return this.#afterTurn(() => this.#onReadable([pending]));
     if (reply === needsTick) {
@@ -295,7 +315,15 @@ export class Replica {
       return;
     }
     this.#statistics.keyspaceReads += 1;
+    this.#timeRead(pending, microseconds);
     this.#settle(pending, reply);
+  }
+
+  #timeRead(pending: PendingCommand, microseconds: number): void {
+    const { command, statistics, connection, args } = pending;
+    if (command === undefined || statistics === undefined) return;
+    if (!this.#times.add(statistics, microseconds)) return;
+    this.#times.addSlow(command, microseconds, connection.session, args);
   }
 
   /** Undefined: there is more to do, in another turn. */
@@ -327,12 +355,20 @@ export class Replica {
     nodeTimers.after(0, guarded(callback, this.#events));
   }
 
+  #checkLoop(): void {
+    const nowMs = nodeClock.monotonicMs();
+    const lateMs = nowMs - this.#loopCheckedMs - loopCheckMs;
+    this.#loopCheckedMs = nowMs;
+    this.#latency.add('event-loop', Math.floor(nodeClock.wallMs() / 1000), lateMs);
+  }
+
   // ---------------------------------------------------------------------------- leadership
 
   #onLeadershipChange(): void {
     const { term, leaderId, isServing } = this.#node;
     this.#topology.onLeadership(leaderId, term);
     this.#log.info({ term, leaderId, isServing }, 'leadership changed');
+    if (!this.#node.isLeader) this.#blocked.onDemoted();
     if (this.#topology.leader === undefined) return;
     if (this.#topology.leader === this.#topology.self && !isServing) return;
     this.#resolveStranded();
@@ -404,6 +440,13 @@ export class Replica {
       keysInSlot: (slot) => this.#machine.keysInSlot(0, slot),
       namesInSlot: (slot, limit) => this.#machine.namesInSlot(0, slot, limit),
       clients: () => this.#clients.views,
+      pause: this.#clients.pause,
+      blocked: this.#blocked,
+      slowLog: this.#slowLog,
+      latency: this.#latency,
+      sleep: (milliseconds) => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+      },
       serverCommands,
     };
   }

@@ -5,33 +5,40 @@
 
 import type { CommittedEntry, StateMachine } from '../raft/index.js';
 import type { Reply } from '../resp/index.js';
-import type { ReplySink, SqliteStateMachine } from '../sqlite-sm/index.js';
+import { decodeRecord, type ReplySink, type SqliteStateMachine } from '../sqlite-sm/index.js';
 import type { PendingCommand } from './client/connection.js';
+import type { ExecutionTimes } from './client/execution-times.js';
 import { InternalCommand } from './housekeeping.js';
 
 /** Whom a command's reply is for. */
 export type CommandContext = PendingCommand | InternalCommand;
 
+const noBytes = Buffer.alloc(0);
+
 export class ReplicatedMachine implements StateMachine {
   readonly #machine: SqliteStateMachine;
   readonly #settle: (context: CommandContext, reply: Reply) => void;
   readonly #sink: ReplySink;
-  #contexts: readonly CommandContext[] = [];
-
+  readonly #times: ExecutionTimes;
   /** A monotonic clock, for statistics only: it must not reach what is applied. */
   readonly #nowMicroseconds: () => number;
+  #contexts: readonly CommandContext[] = [];
+  #payload: Buffer = noBytes;
+  #index = 0;
+  /** When the command that is being executed began: when the one before it was answered. */
+  #startedAt = 0;
 
-  constructor(
-    machine: SqliteStateMachine,
-    settle: (context: CommandContext, reply: Reply) => void,
-    nowMicroseconds: () => number,
-  ) {
-    this.#machine = machine;
-    this.#nowMicroseconds = nowMicroseconds;
-    this.#settle = settle;
-    this.#sink = {
-      reply: (position, reply) => this.#settle(this.#contexts[position]!, reply),
-    };
+  constructor(options: {
+    readonly machine: SqliteStateMachine;
+    readonly settle: (context: CommandContext, reply: Reply) => void;
+    readonly times: ExecutionTimes;
+    readonly nowMicroseconds: () => number;
+  }) {
+    this.#machine = options.machine;
+    this.#settle = options.settle;
+    this.#times = options.times;
+    this.#nowMicroseconds = options.nowMicroseconds;
+    this.#sink = { reply: (position, reply) => this.#onReply(position, reply) };
   }
 
   get appliedIndex(): number {
@@ -57,18 +64,40 @@ export class ReplicatedMachine implements StateMachine {
       return;
     }
     this.#contexts = contexts as readonly CommandContext[];
-    const startedAt = this.#nowMicroseconds();
+    this.#payload = payload;
+    this.#index = index;
+    this.#startedAt = this.#nowMicroseconds();
     this.#machine.apply({ index, term, stamp, kind, payload }, this.#sink);
     this.#contexts = [];
-    if (contexts.length > 0) this.#share(contexts, this.#nowMicroseconds() - startedAt);
+    this.#payload = noBytes;
   }
 
-  /** One reading of the clock for an entry instead of two for each of its commands. */
-  #share(contexts: readonly unknown[], microseconds: number): void {
-    const each = microseconds / contexts.length;
-    for (const context of contexts as readonly CommandContext[]) {
-      if (context instanceof InternalCommand) continue;
-      if (context.statistics !== undefined) context.statistics.microseconds += each;
-    }
+  #onReply(position: number, reply: Reply): void {
+    const context = this.#contexts[position]!;
+    const now = this.#nowMicroseconds();
+    const microseconds = now - this.#startedAt;
+    this.#startedAt = now;
+    if (context instanceof InternalCommand) return this.#settle(context, reply);
+    this.#time(context, microseconds, position);
+    if (context.isWrite) context.connection.session.lastWriteIndex = this.#index;
+    const runsMore = context.connection.hasOpenTransaction;
+    this.#settle(context, reply);
+    // Its server commands ran while it was answered, and have a time of their own.
+    if (runsMore) this.#startedAt = this.#nowMicroseconds();
+  }
+
+  #time(pending: PendingCommand, microseconds: number, position: number): void {
+    const { command, statistics, connection } = pending;
+    if (command === undefined || statistics === undefined) return;
+    if (!this.#times.add(statistics, microseconds)) return;
+    this.#times.addSlow(command, microseconds, connection.session, this.#argumentsAt(position));
+  }
+
+  /** Of a command of the entry that is being applied, from its start: few are slow. */
+  #argumentsAt(position: number): readonly Buffer[] {
+    let record = decodeRecord(this.#payload, 0);
+    for (let at = 0; at < position; at += 1) record = decodeRecord(this.#payload, record.end);
+    // The slow log leaves EXEC out.
+    return 'args' in record ? record.args : [];
   }
 }

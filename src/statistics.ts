@@ -1,5 +1,7 @@
 // What is counted of a replica, since it started or CONFIG RESETSTAT. `metrics.ts` shows it.
 
+import { TimeHistogram } from './time-histogram.js';
+
 /** Of one command. */
 export class CommandStatistics {
   /** Taken: passed the gate. */
@@ -10,6 +12,14 @@ export class CommandStatistics {
   rejectedCalls = 0;
   /** Executed, with an error as its reply. */
   failedCalls = 0;
+  /** The same time, by call. */
+  readonly histogram = new TimeHistogram();
+
+  /** It was executed. */
+  addTime(microseconds: number): void {
+    this.microseconds += microseconds;
+    this.histogram.add(microseconds);
+  }
 }
 
 export class Statistics {
@@ -23,7 +33,7 @@ export class Statistics {
   keyspaceReads = 0;
   uncertainReplies = 0;
   idleClientsClosed = 0;
-  /** By command, in lower case. */
+  /** By command, in lower case; `container|subcommand` of a server command that has them. */
   readonly commands = new Map<string, CommandStatistics>();
   /** Error replies by their first word. */
   readonly errors = new Map<string, number>();

@@ -33,7 +33,7 @@ function commandRows(): string {
   const rows = [...dataCommands, ...serverCommands]
     .toSorted((a, b) => a.name.localeCompare(b.name))
     .map(({ name, group, since, summary, complexity }) => {
-      return `| \`${name.toUpperCase()}\` | ${group} | ${since} | ${summary} | ${complexity} |\n`;
+      return `| \`${name.replace('|', ' ').toUpperCase()}\` | ${group} | ${since} | ${summary} | ${complexity} |\n`;
     });
   return `| command | group | since Redis | | complexity |\n|---|---|---|---|---|\n${rows.join('')}`;
 }

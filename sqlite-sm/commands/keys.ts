@@ -5,7 +5,7 @@ import type { ErrorReply, Reply } from '../../resp/index.js';
 import { errorReply, errors, okReply, simpleString } from '../../resp/index.js';
 import { databaseCount } from '../command-codec.js';
 import { parseInteger } from '../integers.js';
-import { type Keyspace, typeColumn } from '../keyspace.js';
+import { type Keyspace, lengthColumn, typeColumn } from '../keyspace.js';
 import { typeNames } from '../schema.js';
 import { isWord } from './arguments.js';
 import { allKeys, type DataCommand, firstKey, secondKey } from './table.js';
@@ -113,6 +113,27 @@ function parseDatabase(text: Buffer): number | ErrorReply {
   return number >= 0 && number < databaseCount ? Number(number) : noSuchDatabase;
 }
 
+/**
+ * What a key takes, estimated: its name, its value and its row with the index on it. SAMPLES is of no
+ * use to strings, and checked all the same.
+ */
+function memoryUsage(keyspace: Keyspace, args: readonly Buffer[]): Reply {
+  for (let i = 3; i < args.length; i += 2) {
+    const value = args[i + 1];
+    if (!isWord(args[i] as Buffer, 'samples') || value === undefined) return errors.syntax;
+    const samples = parseInteger(value);
+    if (samples === undefined) return errors.notInteger;
+    if (samples < 0) return errors.syntax;
+  }
+  const name = args[2] as Buffer;
+  const row = keyspace.readLength(name);
+  if (row === undefined) return null;
+  return rowBytes + 2 * name.length + (row[lengthColumn] ?? 0);
+}
+
+/** Of a row of `keys` and its entry in the index, without name and value. Roughly. */
+const rowBytes = 48;
+
 export const keyCommands = [
   {
     name: 'copy',
@@ -152,6 +173,20 @@ export const keyCommands = [
     summary: 'Determines whether one or more keys exist.',
     complexity: 'O(N) where N is the number of keys to check.',
     run: exists,
+  },
+  {
+    // MEMORY itself is a server command; what it finds here it calls by this name.
+    name: 'memory|usage',
+    arity: -3,
+    flags: ['readonly'],
+    categories: ['@read', '@slow'],
+    keySpecs: [{ flags: ['RO'], beginIndex: 2, lastKey: 0, keyStep: 1, limit: 0 }],
+    tips: [],
+    group: 'server',
+    since: '4.0.0',
+    summary: 'Estimates the memory usage of a key.',
+    complexity: 'O(1)',
+    run: memoryUsage,
   },
   {
     name: 'move',

@@ -6,9 +6,12 @@
 import net from 'node:net';
 import type { ServerOptions } from '../options.js';
 import type { Statistics } from '../statistics.js';
+import type { BlockedClients } from './blocked-clients.js';
+import { ClientPause } from './client-pause.js';
 import type { ClientView } from './commands/table.js';
 import { Connection, type HoldReason, type PendingCommand } from './connection.js';
-import { clusterDownReply, type Dispatcher, type Holds } from './dispatcher.js';
+import type { Dispatcher, Holds } from './dispatcher.js';
+import { clusterDownReply } from './error-replies.js';
 import { Session } from './session.js';
 
 export interface ClientPortOptions {
@@ -22,6 +25,7 @@ export interface ClientPortOptions {
     >
   >;
   readonly statistics: Statistics;
+  readonly blocked: BlockedClients;
   /** Wall clock, as CLIENT LIST shows it. */
   readonly nowMs: () => number;
   /** For how long somebody waits: a clock that is set must not lengthen it. */
@@ -43,6 +47,8 @@ export class ClientPort implements Holds {
   /** Waiting for a leader: until when, in milliseconds of `monotonicMs`. Oldest first. */
   readonly #awaitingLeader = new Map<Connection, number>();
   readonly #awaitingRoom = new Set<Connection>();
+  readonly #awaitingPauseEnd = new Set<Connection>();
+  readonly pause: ClientPause;
   readonly #dirty: Connection[] = [];
   #dispatcher: Dispatcher | undefined;
   #holdTimer: NodeJS.Timeout | undefined;
@@ -51,6 +57,10 @@ export class ClientPort implements Holds {
 
   constructor(options: ClientPortOptions) {
     this.#options = options;
+    this.pause = new ClientPause({
+      monotonicMs: options.monotonicMs,
+      onEnd: () => this.#onPauseEnd(),
+    });
     this.#server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
       this.#onSocket(socket);
     });
@@ -78,6 +88,7 @@ export class ClientPort implements Holds {
   closeAll(): void {
     clearInterval(this.#holdTimer);
     clearInterval(this.#idleTimer);
+    this.pause.end();
     this.#server.close();
     for (const connection of this.#connections) {
       connection.flush();
@@ -141,6 +152,8 @@ export class ClientPort implements Holds {
         this.#connections.delete(closed);
         this.#awaitingLeader.delete(closed);
         this.#awaitingRoom.delete(closed);
+        this.#awaitingPauseEnd.delete(closed);
+        this.#options.blocked.forget(closed);
       },
       onProtocolError: ({ session: { address } }, error) => {
         statistics.protocolErrors += 1;
@@ -167,6 +180,9 @@ export class ClientPort implements Holds {
       case 'overload':
         this.#awaitingRoom.add(connection);
         return;
+      case 'pause':
+        this.#awaitingPauseEnd.add(connection);
+        return;
       case 'election': {
         if (this.#awaitingLeader.has(connection)) return;
         const { monotonicMs, settings } = this.#options;
@@ -192,6 +208,12 @@ export class ClientPort implements Holds {
     if (this.#awaitingRoom.size === 0) return;
     const waiting = [...this.#awaitingRoom];
     this.#awaitingRoom.clear();
+    for (const connection of waiting) connection.resume();
+  }
+
+  #onPauseEnd(): void {
+    const waiting = [...this.#awaitingPauseEnd];
+    this.#awaitingPauseEnd.clear();
     for (const connection of waiting) connection.resume();
   }
 

@@ -12,6 +12,7 @@ import type { Socket } from 'node:net';
 import { errorReply, okReply, type Reply, ReplyBuffer, RequestParser } from '../../resp/index.js';
 import { limits } from '../options.js';
 import type { CommandStatistics } from '../statistics.js';
+import type { Executed } from './execution-times.js';
 import type { Session } from './session.js';
 import type { Transaction } from './transaction.js';
 import type { WatchedKey } from './watched-keys.js';
@@ -28,8 +29,15 @@ export class PendingCommand {
   readonly slot: number;
   /** Of a read: views of what arrived. */
   readonly args: readonly Buffer[];
-  /** Where its time and failure are counted. */
+  /** What is timed when it is executed, and where that is counted; undefined: nothing. */
+  command: Executed | undefined = undefined;
   statistics: CommandStatistics | undefined = undefined;
+  /** Microseconds that were spent on it before, when it is executed in several goes. */
+  microseconds = 0;
+  /** Something in it may change the data. */
+  isWrite = false;
+  /** Its client asked for no reply. */
+  isSilent = false;
   /** Of WATCH: the keys whose versions are to be read. */
   watched: readonly WatchedKey[] | undefined;
   /** Of EXEC: with server commands that run when it is answered. */
@@ -59,7 +67,9 @@ export type HoldReason =
   /** For earlier commands of its connection. */
   | 'order'
   /** For commands of everybody to be applied. */
-  | 'overload';
+  | 'overload'
+  /** For the end of CLIENT PAUSE. */
+  | 'pause';
 
 export interface ConnectionOwner {
   /** Runs the command or queues it; false when it must be held. */
@@ -90,6 +100,7 @@ export class Connection {
   /** Reads whose answers would only pile up, oldest first. */
   #parked: PendingCommand[] = [];
   #held: Buffer[] | undefined;
+  #isBlocked = false;
   #isOutputFull = false;
   #isPaused = false;
   #isProcessing = false;
@@ -117,6 +128,11 @@ export class Connection {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Its last command waits for something to happen: none behind it runs. */
+  get isBlocked(): boolean {
+    return this.#isBlocked;
   }
 
   get hasPending(): boolean {
@@ -158,6 +174,7 @@ export class Connection {
 
   /** Answers the command that is being dispatched. */
   reply(reply: Reply): void {
+    if (this.session.silentReplies > 0) return this.#skipReply();
     if (!this.hasPending) {
       this.#output.append(reply, this.session.protocol);
       return;
@@ -170,10 +187,32 @@ export class Connection {
 
   /** The command that is being dispatched will be answered later, by `settle`. */
   replyLater(pending: PendingCommand): void {
+    if (this.session.silentReplies > 0) {
+      this.#skipReply();
+      pending.isSilent = true;
+    }
     this.#queue.push(pending);
     if (pending.isRead) this.#pendingReads += 1;
     this.#loggedReads += pending.loggedReads;
     if (pending.transaction !== undefined) this.#openTransactions += 1;
+  }
+
+  #skipReply(): void {
+    this.session.silentReplies -= 1;
+  }
+
+  /** The command that is being dispatched, and everything behind it, waits for `unblock`. */
+  block(pending: PendingCommand): void {
+    this.replyLater(pending);
+    this.#isBlocked = true;
+    this.#endIfNobodyWaits();
+  }
+
+  unblock(pending: PendingCommand, reply: Reply): void {
+    this.#isBlocked = false;
+    this.settle(pending, reply);
+    this.flush();
+    this.resume();
   }
 
   /** False when the client has not taken the answers there are; the read is then to be parked. */
@@ -199,8 +238,8 @@ export class Connection {
     while (this.#head < this.#queue.length) {
       const next = this.#queue[this.#head]!;
       if (!next.isSettled) return this.#forgetAnswered();
-      if (next.transaction === undefined) this.#output.append(next.reply, this.session.protocol);
-      else this.#appendTransaction(next.reply, next.transaction);
+      if (next.transaction !== undefined) this.#answerTransaction(next, next.transaction);
+      else if (!next.isSilent) this.#output.append(next.reply, this.session.protocol);
       this.#head += 1;
       if (this.outputBytes > limits.outputBytesMax) return this.destroy();
     }
@@ -208,18 +247,20 @@ export class Connection {
     this.#head = 0;
   }
 
-  /** Its own HELLO changes how the replies behind it look. */
-  #appendTransaction(reply: Reply, transaction: Transaction): void {
+  /** Its server commands run, whether it is heard or not. Its own HELLO changes how replies look. */
+  #answerTransaction({ reply, isSilent }: PendingCommand, transaction: Transaction): void {
     this.#openTransactions -= 1;
     if (!Array.isArray(reply)) {
-      this.#output.append(reply, this.session.protocol);
+      if (!isSilent) this.#output.append(reply, this.session.protocol);
       return;
     }
-    this.#output.appendArrayHeader(transaction.count);
+    if (!isSilent) this.#output.appendArrayHeader(transaction.count);
     const run = (args: readonly Buffer[]): Reply => this.#owner.runQueued(this, args);
     for (const each of transaction.replies(reply as readonly Reply[], run)) {
-      this.#output.append(each, this.session.protocol);
+      if (!isSilent) this.#output.append(each, this.session.protocol);
     }
+    // A CLIENT REPLY SKIP in it counts EXEC as the command that it came with.
+    if (this.session.silentReplies > 0) this.#skipReply();
   }
 
   /** A connection that always has commands under way must not keep all it ever had. */
@@ -270,10 +311,14 @@ export class Connection {
     this.flush();
   }
 
+  get #mayDispatch(): boolean {
+    return !this.#isClosed && !this.#isOutputFull && !this.#isBlocked && !this.session.isClosing;
+  }
+
   #process(): void {
     if (this.#isProcessing) return;
     this.#isProcessing = true;
-    while (!this.#isClosed && !this.#isOutputFull && !this.session.isClosing) {
+    while (this.#mayDispatch) {
       const args = this.#held ?? this.parser.next();
       if (args === undefined) {
         this.#checkProtocol();
@@ -319,7 +364,7 @@ export class Connection {
   }
 
   #pauseOrResume(): void {
-    const isWaiting = this.#held !== undefined || this.#isOutputFull;
+    const isWaiting = this.#held !== undefined || this.#isOutputFull || this.#isBlocked;
     const mustPause = isWaiting && this.parser.bufferedBytes > limits.inputPauseBytes;
     if (mustPause === this.#isPaused || this.#isClosed) return;
     this.#isPaused = mustPause;
@@ -355,9 +400,15 @@ export class Connection {
    */
   #onEnd(): void {
     this.#hasEnded = true;
+    this.#endIfNobodyWaits();
     this.#process();
     if (this.#held !== undefined && this.holdReason !== 'order') this.#drop();
     this.flush();
+  }
+
+  /** A wait serves nobody when its client has gone. */
+  #endIfNobodyWaits(): void {
+    if (this.#isBlocked && this.#hasEnded) this.destroy();
   }
 
   #drop(): void {
@@ -371,6 +422,7 @@ export class Connection {
     this.#socket.destroySoon();
   }
 
+  /** Ends the connection at once, whatever it is owed. */
   destroy(): void {
     this.#socket.destroy();
   }

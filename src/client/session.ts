@@ -21,6 +21,13 @@ export class Session {
   libraryVersion = '';
   /** READONLY was sent: reads are welcome on a follower. */
   isReadonly = false;
+  /** CLIENT NO-EVICT and NO-TOUCH: remembered, for nothing is ever evicted here. */
+  isNoEvict = false;
+  isNoTouch = false;
+  /** CLIENT REPLY: so many of the next commands are not answered; for ever when infinite. */
+  silentReplies = 0;
+  /** Index of the entry with this client's last write that was answered; 0 when there is none. */
+  lastWriteIndex = 0;
   /** Between MULTI and EXEC or DISCARD. */
   transaction: Transaction | undefined;
   readonly watched = new WatchedKeys();
@@ -52,6 +59,9 @@ export class Session {
     this.database = 0;
     this.name = '';
     this.isReadonly = false;
+    this.isNoEvict = false;
+    this.isNoTouch = false;
+    this.silentReplies = 0;
     this.endTransaction();
   }
 

@@ -67,6 +67,10 @@ export class Transaction {
     return this.#items.length - this.#serverCallCount;
   }
 
+  get hasWrites(): boolean {
+    return this.dataCommandCount > this.readCount;
+  }
+
   get hasServerCommands(): boolean {
     return this.#serverCallCount > 0;
   }

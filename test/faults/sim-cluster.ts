@@ -362,6 +362,7 @@ export class SimReplica {
       onReadable: (contexts) => ifAlive(() => settleReads(contexts as SimRead[], 'readable')),
       onReadsDropped: (contexts) => ifAlive(() => settleReads(contexts as SimRead[], 'dropped')),
       onApplied: () => ifAlive(() => {}),
+      onTurn: () => ifAlive(() => {}),
       onFatal: (error) =>
         ifAlive(() => {
           // A check that failed inside `apply`, of this file or of the replica itself.

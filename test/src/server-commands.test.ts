@@ -2,10 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { encodeReply, type MapReply, type Reply } from '../../resp/index.js';
+import { ClientPause } from '../../src/client/client-pause.js';
 import { findServerCommand, serverCommands } from '../../src/client/commands/index.js';
 import { infoText } from '../../src/client/commands/info.js';
 import type { ServerContext } from '../../src/client/commands/table.js';
+import { LatencyMonitor } from '../../src/client/latency-monitor.js';
 import { Session } from '../../src/client/session.js';
+import { SlowLog } from '../../src/client/slow-log.js';
 import { Topology } from '../../src/cluster/topology.js';
 import { metricSections } from '../../src/metrics.js';
 import { Settings } from '../../src/settings.js';
@@ -61,6 +64,11 @@ function context(statistics = new Statistics(0)): ServerContext {
     namesInSlot: (_slot, limit) =>
       ['a', 'b', 'c', 'd'].slice(0, limit).map((name) => Buffer.from(name)),
     clients: () => [],
+    pause: new ClientPause({ monotonicMs: () => 0, onEnd: () => {} }),
+    blocked: { count: 0, unblock: () => false },
+    slowLog: new SlowLog(() => 128),
+    latency: new LatencyMonitor(() => 0),
+    sleep: () => assert.fail('Nothing may sleep'),
     serverCommands,
   };
 }
@@ -75,11 +83,11 @@ function session(): Session {
   });
 }
 
-function run(line: string, on = session()): Reply {
+function run(line: string, on = session(), changes: Partial<ServerContext> = {}): Reply {
   const args = line.split(' ').map((word) => Buffer.from(word));
   const command = findServerCommand(args[0]!);
   assert(command, `${line} is no server command`);
-  return command.run(context(), on, args);
+  return command.run({ ...context(), ...changes }, on, args);
 }
 
 function text(line: string): string {
@@ -174,16 +182,22 @@ describe('Server commands', () => {
   it('CONFIG RESETSTAT clears what is counted', () => {
     const statistics = new Statistics(0);
     statistics.of('get').calls = 3;
+    statistics.of('get').addTime(20);
     statistics.countError('MOVED 1 a:1');
     statistics.commandsProcessed = 3;
-    const before = infoText(context(statistics), ['stats', 'commandstats', 'errorstats']);
-    assert.match(before, /^cmdstat_get:calls=3,usec=0,/m);
+    const sections = ['stats', 'commandstats', 'latencystats', 'errorstats'];
+    const before = infoText(context(statistics), sections);
+    assert.match(before, /^cmdstat_get:calls=3,usec=20,/m);
+    assert.match(
+      before,
+      /^latency_percentiles_usec_get:p50=33\.023,p99=33\.023,p99\.9=33\.023\r$/m,
+    );
     assert.match(before, /^errorstat_MOVED:count=1\r$/m);
     assert.match(before, /^total_error_replies:1\r$/m);
     const args = ['config', 'resetstat'].map((word) => Buffer.from(word));
     findServerCommand(args[0]!)!.run(context(statistics), session(), args);
-    const after = infoText(context(statistics), ['stats', 'commandstats', 'errorstats']);
-    assert.doesNotMatch(after, /cmdstat_|errorstat_/);
+    const after = infoText(context(statistics), sections);
+    assert.doesNotMatch(after, /cmdstat_|errorstat_|latency_percentiles/);
     assert.match(after, /^total_error_replies:0\r$/m);
     assert.match(after, /^total_commands_processed:0\r$/m);
   });
@@ -192,13 +206,13 @@ describe('Server commands', () => {
     const titles = (line: string): string[] =>
       [...(run(line) as { text: string }).text.matchAll(/^# (.*)\r$/gm)].map(([, title]) => title!);
     const all = metricSections.map(({ title }) => title);
-    const short = all.filter((title) => title !== 'Commandstats');
+    const short = all.filter((title) => title !== 'Commandstats' && title !== 'Latencystats');
     assert.deepEqual(titles('info'), short);
     assert.deepEqual(titles('info default'), short);
     assert.deepEqual(titles('info all'), all);
     assert.deepEqual(titles('info everything'), all);
     assert.deepEqual(titles('info CLUSTER server nosuch'), ['Server', 'Cluster']);
-    assert.deepEqual(titles('info default commandstats'), all);
+    assert.deepEqual(titles('info default commandstats latencystats'), all);
     assert.equal((run('info nosuch') as { text: string }).text, '');
   });
 
@@ -232,5 +246,103 @@ describe('Server commands', () => {
       text('client setname'),
       "-ERR wrong number of arguments for 'client|setname' command\r\n",
     );
+  });
+
+  it('DEBUG SLEEP is for those who are allowed to, and sleeps', () => {
+    const slept: number[] = [];
+    const sleep = (milliseconds: number): void => {
+      slept.push(milliseconds);
+    };
+    const debug = (enableDebugCommand: 'no' | 'local' | 'yes', line: string): string => {
+      const settings = new Settings({ ...defaultOptions, enableDebugCommand });
+      return encodeReply(run(line, session(), { sleep, settings }), 2).toString();
+    };
+    assert.match(debug('no', 'debug sleep 1'), /^-ERR DEBUG command not allowed\. /);
+    assert.equal(debug('local', 'debug sleep 0.25'), '+OK\r\n');
+    assert.equal(debug('yes', 'debug sleep x'), '+OK\r\n');
+    assert.match(
+      debug('yes', 'debug object k'),
+      /^-ERR unknown subcommand 'object'\. Try DEBUG HELP/,
+    );
+    assert.deepEqual(slept, [250]);
+  });
+
+  it('ACL shows the hash of the password, never the password', () => {
+    const settings = new Settings({ ...defaultOptions, requirepass: 'secret' });
+    const hash = '2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b';
+    assert.deepEqual(run('acl list', session(), { settings }), [
+      `user default on #${hash} ~* &* +@all`,
+    ]);
+    const user = run('acl getuser default', session(), { settings }) as MapReply;
+    assert.deepEqual(user.entries[1], ['passwords', [hash]]);
+  });
+
+  it('LATENCY GRAPH and DOCTOR tell of the events', () => {
+    const latency = new LatencyMonitor(() => 1);
+    const now = Math.floor(context().nowMs() / 1000);
+    latency.add('command', now - 90, 100);
+    latency.add('command', now - 5, 10);
+    const { text: graph } = run('latency graph command', session(), { latency }) as {
+      text: string;
+    };
+    assert.deepEqual(graph.split('\n'), [
+      'command - high 100 ms, low 10 ms (all time high 100 ms)',
+      '-'.repeat(80),
+      '# ',
+      '| ',
+      '| ',
+      '|_',
+      '  ',
+      '15',
+      'ms',
+      '',
+    ]);
+    assert.deepEqual(run('latency latest', session(), { latency }), [
+      ['command', now - 5, 10, 100],
+    ]);
+    const { text: report } = run('latency doctor', session(), { latency }) as { text: string };
+    assert.match(
+      report,
+      /^command: 2 latency spikes \(average 55ms\)\. Worst all time event 100ms\./,
+    );
+  });
+
+  it('COMMAND DOCS tells of subcommands, each with its own facts', () => {
+    const docs = run('command docs client') as MapReply;
+    const [[name, client]] = docs.entries as [[string, MapReply]];
+    assert.equal(name, 'client');
+    const [, subcommands] = client.entries.find(([key]) => key === 'subcommands') as [
+      string,
+      MapReply,
+    ];
+    const names = subcommands.entries.map(([key]) => key);
+    assert.equal(names.length, 18);
+    assert(names.includes('client|no-touch'));
+  });
+
+  it('COMMAND knows the keys of WATCH and of subcommands', () => {
+    assert.equal(text('command getkeys watch a b'), '*2\r\n$1\r\na\r\n$1\r\nb\r\n');
+    assert.equal(text('command getkeys object encoding a'), '*1\r\n$1\r\na\r\n');
+    assert.equal(text('command getkeys memory usage a'), '*1\r\n$1\r\na\r\n');
+    assert.match(text('command getkeys watch'), /^-ERR Invalid number of arguments specified/);
+    assert.match(text('command getkeys object encoding'), /^-ERR Invalid number of arguments/);
+    assert.match(text('command getkeys exec'), /^-ERR The command has no key arguments/);
+    assert.equal(text('command getkeysandflags watch a'), '*1\r\n*2\r\n$1\r\na\r\n*1\r\n+RO\r\n');
+    const [watch, exec] = run('command info watch exec') as Reply[][];
+    assert.deepEqual(watch!.slice(0, 2), ['watch', -2]);
+    assert.deepEqual(watch!.slice(3, 6), [1, -1, 1]);
+    assert.deepEqual(exec!.slice(0, 2), ['exec', 1]);
+    const docs = run('command docs multi exec discard watch unwatch') as MapReply;
+    assert.equal(docs.entries.length, 5);
+    assert.equal((run('command docs object|encoding') as MapReply).entries.length, 1);
+  });
+
+  it('HELP of every container ends as in Redis', () => {
+    for (const { name, subcommands } of serverCommands) {
+      if (subcommands?.help === undefined) continue;
+      const lines = (run(`${name} help`) as unknown as { text: string }[]).map((line) => line.text);
+      assert.match(lines[0]!, new RegExp(`^${name.toUpperCase()} <subcommand> `));
+      assert.deepEqual(lines.slice(-2), ['HELP', '    Prints this help.']);
+    }
   });
 });

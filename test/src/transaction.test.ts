@@ -8,11 +8,17 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { errorReply, okReply, type Reply } from '../../resp/index.js';
 import { needsTick, SlicedRead } from '../../sqlite-sm/index.js';
+import { BlockedClients } from '../../src/client/blocked-clients.js';
+import { ClientPause } from '../../src/client/client-pause.js';
 import { serverCommands } from '../../src/client/commands/index.js';
 import type { ServerContext } from '../../src/client/commands/table.js';
 import { Connection, type HoldReason, type PendingCommand } from '../../src/client/connection.js';
-import { clusterDownReply, Dispatcher, uncertainReply } from '../../src/client/dispatcher.js';
+import { Dispatcher } from '../../src/client/dispatcher.js';
+import { clusterDownReply, uncertainReply } from '../../src/client/error-replies.js';
+import { ExecutionTimes } from '../../src/client/execution-times.js';
+import { LatencyMonitor } from '../../src/client/latency-monitor.js';
 import { Session } from '../../src/client/session.js';
+import { SlowLog } from '../../src/client/slow-log.js';
 import { Topology } from '../../src/cluster/topology.js';
 import { limits } from '../../src/options.js';
 import { Settings } from '../../src/settings.js';
@@ -95,6 +101,11 @@ class Gate {
   readonly harness = new MachineHarness();
   readonly topology = new Topology(1, members, ids[0]!);
   readonly dispatcher: Dispatcher;
+  readonly statistics = new Statistics(0);
+  readonly settings = new Settings(defaultOptions);
+  readonly slowLog = new SlowLog(() => 128);
+  /** Ended by hand. */
+  readonly pause = new ClientPause({ monotonicMs: () => 0, onEnd: () => {} });
   isServing = true;
   pendingBytes = 0;
   batchBuffer = Buffer.alloc(4096);
@@ -105,21 +116,35 @@ class Gate {
 
   constructor(password = '') {
     this.#password = password;
+    const { settings } = this;
+    settings.set(['requirepass', password]);
     this.lead(ids[0]);
     this.dispatcher = new Dispatcher({
       log: this,
       topology: this.topology,
       holds: {
+        pause: this.pause,
         hold: (connection, reason) => {
           connection.holdReason = reason;
         },
       },
       context: {
         topology: this.topology,
-        settings: new Settings({ ...defaultOptions, requirepass: password }),
+        settings,
         serverCommands,
+        pause: this.pause,
+        statistics: this.statistics,
+        slowLog: this.slowLog,
+        raft: () => ({ peers: [] }) as unknown as ReturnType<ServerContext['raft']>,
       } as Partial<ServerContext> as ServerContext,
-      statistics: new Statistics(0),
+      statistics: this.statistics,
+      times: new ExecutionTimes({
+        settings: settings.values,
+        slowLog: this.slowLog,
+        latency: new LatencyMonitor(() => 0),
+        nowMs: () => 0,
+      }),
+      blocked: new BlockedClients(),
       nowMs: () => 0,
       nowMicroseconds: () => 0,
     });
@@ -203,6 +228,7 @@ describe('A transaction at the gate', () => {
     client = gate.connect();
   });
   afterEach(() => {
+    gate.pause.end();
     gate.harness.machine.close();
     removeDirectories();
   });
@@ -479,6 +505,102 @@ describe('A transaction at the gate', () => {
         '-EXECABORT Transaction discarded because of: NOAUTH Authentication required. ' +
         '-NOAUTH Authentication required.',
     );
+  });
+
+  it('knows what is wrong with a subcommand before it is queued', () => {
+    for (const line of ['CLIENT nosuch', 'SLOWLOG nosuch', 'ACL WHOAMI x', 'LATENCY GRAPH']) {
+      assert.match(client.send('MULTI', line, 'EXEC'), /^\+OK -ERR .* -EXECABORT /, line);
+    }
+    assert.match(client.send('MULTI', 'MEMORY USAGE', 'EXEC'), /^\+OK -ERR wrong .* -EXECABORT /);
+  });
+
+  it('has MEMORY USAGE among its data commands', () => {
+    client.send('MULTI', 'SET a 1', 'MEMORY USAGE a', 'PING', 'EXEC');
+    assert.equal(gate.taken.length, 1);
+    gate.commit();
+    assert.match(client.take(), /\*3 \+OK :\d+ \+PONG$/);
+    const answers = client.send('MULTI', 'MEMORY USAGE a', 'MEMORY USAGE b', 'EXEC');
+    assert.equal(answers, `+OK +QUEUED +QUEUED ${crossSlot}`);
+  });
+
+  it('does not wait for anything inside, as WAIT would', () => {
+    assert.equal(client.send('MULTI', 'WAIT 1 0', 'EXEC'), '+OK +QUEUED *1 :0');
+  });
+
+  describe('and CLIENT PAUSE', () => {
+    const held = (): boolean => client.connection.isWaiting;
+
+    it('WRITE holds queued writes, and EXEC when it has some', () => {
+      client.send('MULTI', 'SET a 1', 'GET a');
+      gate.pause.start('write', 1000);
+      client.take();
+      assert.equal(client.send('EXEC'), '');
+      assert.deepEqual([held(), client.connection.holdReason], [true, 'pause']);
+      gate.pause.end();
+      client.connection.resume();
+      gate.commit();
+      assert.equal(client.take(), '*2 +OK $1 1');
+
+      gate.pause.start('write', 1000);
+      assert.equal(client.send('MULTI', 'GET a', 'PING', 'EXEC'), '+OK +QUEUED +QUEUED');
+      gate.commit();
+      assert.equal(client.take(), '*2 $1 1 +PONG');
+      assert.equal(client.send('MULTI', 'SET a 2'), '+OK');
+      assert.equal(held(), true);
+      gate.pause.end();
+      client.connection.resume();
+      assert.equal(client.take(), '+QUEUED');
+    });
+
+    it('holds everything before it is queued', () => {
+      client.send('MULTI');
+      gate.pause.start('all', 1000);
+      client.take();
+      for (const line of ['PING', 'GET a', 'EXEC']) {
+        assert.equal(client.send(line), '');
+        assert.deepEqual([held(), client.connection.holdReason], [true, 'pause']);
+      }
+      gate.pause.end();
+      client.connection.resume();
+      gate.commit();
+      assert.equal(client.take(), '+QUEUED +QUEUED *2 +PONG $-1');
+    });
+  });
+
+  describe('and CLIENT REPLY', () => {
+    it('OFF leaves out all of it, and runs its server commands all the same', () => {
+      client.send('CLIENT REPLY OFF', 'MULTI', 'SELECT 3', 'SET a 3', 'EXEC', 'SET b 3');
+      gate.commit();
+      gate.commit();
+      assert.equal(client.connection.hasOpenTransaction, false);
+      assert.equal(gate.harness.machine.keyCount(3), 2);
+      assert.equal(client.send('CLIENT REPLY ON', 'PING'), '+OK +PONG');
+    });
+
+    it('SKIP inside leaves out what follows EXEC', () => {
+      client.send('MULTI', 'GET a', 'CLIENT REPLY SKIP', 'EXEC', 'ECHO first', 'ECHO second');
+      gate.commit();
+      assert.equal(client.take(), '*2 $-1 +OK $6 second');
+    });
+  });
+
+  it('is counted with its commands', () => {
+    client.send('MULTI', 'SET a 1', 'CLIENT ID', 'EXEC');
+    gate.commit();
+    const calls = [...gate.statistics.commands].map(([name, counts]) => [name, counts.calls]);
+    assert.deepEqual(Object.fromEntries(calls), { multi: 1, set: 1, exec: 1, 'client|id': 1 });
+  });
+
+  it('is not in the slow log, but its server commands are', () => {
+    const slow = (): string[] => gate.slowLog.latest(-1).map(({ args }) => String(args[0]));
+    client.send('PING');
+    assert.deepEqual(slow(), []);
+    gate.settings.set(['slowlog-log-slower-than', '0']);
+    client.send('MULTI', 'PING', 'EXEC');
+    assert.deepEqual(slow(), ['PING', 'MULTI']);
+    gate.settings.set(['slowlog-log-slower-than', '-1']);
+    client.send('PING');
+    assert.equal(slow().length, 2);
   });
 
   it('of a client that is gone still takes place, without its server commands', () => {

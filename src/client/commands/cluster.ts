@@ -14,8 +14,8 @@ import {
 import { keySlot, slotCount } from '../../../sqlite-sm/index.js';
 import { busPortOffset, type GroupMember } from '../../identity.js';
 import type { Session } from '../session.js';
-import { checkSubcommand, runSubcommand } from './connection.js';
-import type { ServerCommand, ServerContext, Subcommand } from './table.js';
+import { helpReply, runSubcommand } from './connection.js';
+import type { ServerCommand, ServerContext, Subcommands } from './table.js';
 
 /** [first, last, [host, port, id, metadata], …], the master first. */
 function clusterSlots({ topology }: ServerContext): Reply {
@@ -134,11 +134,39 @@ function isInteger(text: string): boolean {
   return /^(?:0|-?[1-9]\d{0,17})$/.test(text);
 }
 
-const clusterSubcommands: Record<string, { readonly arity: number; readonly run: Subcommand }> = {
+const helpLines = [
+  'COUNTKEYSINSLOT <slot>',
+  '    Return the number of keys in <slot>.',
+  'GETKEYSINSLOT <slot> <count>',
+  '    Return key names stored by current node in a slot.',
+  'INFO',
+  '    Return information about the cluster.',
+  'KEYSLOT <key>',
+  '    Return the hash slot for <key>.',
+  'LINKS',
+  '    Return information about all network links between this node and its peers.',
+  'MYID',
+  '    Return the node id.',
+  'NODES',
+  '    Return cluster configuration seen by node. Output format:',
+  '    <id> <ip:port@bus-port[,hostname]> <flags> <master> <pings> <pongs> <epoch> <link> <slot> ...',
+  'REPLICAS <node-id>',
+  '    Return <node-id> replicas.',
+  'SLOTS',
+  '    Return information about slots range mappings. Each range is made of:',
+  '    start, end, master and replicas IP addresses, ports and ids',
+  'SHARDS',
+  '    Return information about slot range mappings and the nodes associated with them.',
+];
+
+const clusterSubcommands: Subcommands = {
   countkeysinslot: { arity: 3, run: clusterCountKeysInSlot },
   getkeysinslot: { arity: 4, run: clusterGetKeysInSlot },
+  help: { arity: 2, run: () => helpReply('cluster', helpLines) },
   info: { arity: 2, run: clusterInfo },
   keyslot: { arity: 3, run: (_context, _session, args) => keySlot(args[2]!) },
+  // What is told of the bus is told by INFO; Redis' links are sockets of another protocol.
+  links: { arity: 2, run: () => [] },
   myid: { arity: 2, run: ({ topology }) => topology.self.replicaId },
   nodes: { arity: 2, run: clusterNodes },
   replicas: { arity: 3, run: clusterReplicas },
@@ -162,11 +190,29 @@ function readwrite(_context: ServerContext, session: Session): Reply {
   return okReply;
 }
 
+/** What it announces, a slot under way to another node, does not happen yet. */
+function asking(): Reply {
+  return okReply;
+}
+
 export const clusterCommands = [
+  {
+    name: 'asking',
+    arity: 1,
+    flags: ['fast'],
+    categories: ['@fast', '@connection'],
+    tips: [],
+    group: 'cluster',
+    since: '3.0.0',
+    summary: 'Signals that a cluster client is following an -ASK redirect.',
+    complexity: 'O(1)',
+    isBarrier: false,
+    run: asking,
+  },
   {
     name: 'cluster',
     arity: -2,
-    flags: ['loading', 'stale'],
+    flags: [],
     categories: ['@slow'],
     tips: [],
     group: 'cluster',
@@ -175,7 +221,7 @@ export const clusterCommands = [
     complexity: 'Depends on subcommand.',
     isBarrier: false,
     run: cluster,
-    check: (args) => checkSubcommand('cluster', clusterSubcommands, args),
+    subcommands: clusterSubcommands,
   },
   {
     name: 'readonly',

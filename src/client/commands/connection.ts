@@ -11,19 +11,18 @@ import {
   pongReply,
   type Reply,
   simpleString,
-  verbatim,
   wrongArity,
 } from '../../../resp/index.js';
 import { databaseCount } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
 import { redisVersion } from './info.js';
+import { parseCount } from './numbers.js';
 import {
   arityAllows,
-  type ClientView,
   lowerCase,
   type ServerCommand,
   type ServerContext,
-  type Subcommand,
+  type Subcommands,
 } from './table.js';
 
 function ping(_context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
@@ -106,14 +105,14 @@ function isSameSecret(a: Buffer, b: Buffer): boolean {
 function hello(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
   let protocol: 2 | 3 = session.protocol;
   if (args.length > 1) {
-    const text = args[1]!.toString('latin1');
-    if (!/^-?\d+$/.test(text)) {
+    const version = parseCount(args[1]!);
+    if (version === undefined) {
       return errorReply('ERR Protocol version is not an integer or out of range');
     }
-    if (text !== '2' && text !== '3') {
+    if (version !== 2 && version !== 3) {
       return errorReply('NOPROTO unsupported protocol version');
     }
-    protocol = text === '2' ? 2 : 3;
+    protocol = version;
   }
   let name: string | undefined;
   for (let at = 2; at < args.length; ) {
@@ -150,88 +149,18 @@ function hello(context: ServerContext, session: Session, args: readonly Buffer[]
   ]);
 }
 
-// ------------------------------------------------------------------------------ CLIENT
+// ------------------------------------------------------------------------------ names
 
-const badClientName = errorReply(
+export const badClientName = errorReply(
   'ERR Client names cannot contain spaces, newlines or special characters.',
 );
 
 /** Redis takes the printable ASCII characters without the space. */
-function isPrintable(text: string): boolean {
+export function isPrintable(text: string): boolean {
   return /^[!-~]*$/.test(text);
 }
 
-function clientSetname(_context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
-  const name = args[2]!.toString('latin1');
-  if (!isPrintable(name)) return badClientName;
-  session.name = name;
-  return okReply;
-}
-
-function clientSetinfo(_context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
-  const attribute = lowerCase(args[2]!);
-  const value = args[3]!.toString('latin1');
-  if (attribute !== 'lib-name' && attribute !== 'lib-ver') {
-    return errorReply(`ERR Unrecognized option '${args[2]!.toString('latin1')}'`);
-  }
-  if (!isPrintable(value)) {
-    return errorReply(`ERR ${attribute} cannot contain spaces, newlines or special characters.`);
-  }
-  if (attribute === 'lib-name') session.libraryName = value;
-  else session.libraryVersion = value;
-  return okReply;
-}
-
-function clientLine(client: ClientView, nowMs: number): string {
-  const { session } = client;
-  const age = Math.floor((nowMs - session.connectedAtMs) / 1000);
-  const idle = Math.floor((nowMs - session.lastCommandAtMs) / 1000);
-  return (
-    `id=${session.id} addr=${session.address} laddr=${session.localAddress} fd=${session.id} ` +
-    `name=${session.name} age=${age} idle=${idle} flags=${sessionFlags(session)} ` +
-    `db=${session.database} sub=0 psub=0 ssub=0 multi=${session.transaction?.count ?? -1} qbuf=${client.inputBytes} ` +
-    `qbuf-free=0 argv-mem=0 multi-mem=${session.transaction?.byteLength ?? 0} rbs=0 rbp=0 obl=0 oll=${client.pendingCount} ` +
-    `omem=${client.outputBytes} tot-mem=${client.inputBytes + client.outputBytes} events=r ` +
-    `cmd=${session.lastCommand || 'NULL'} user=default redir=-1 resp=${session.protocol} ` +
-    `lib-name=${session.libraryName} lib-ver=${session.libraryVersion}`
-  );
-}
-
-function sessionFlags(session: Session): string {
-  const flags = (session.transaction ? 'x' : '') + (session.isReadonly ? 'r' : '');
-  return flags || 'N';
-}
-
-function clientInfo(context: ServerContext, session: Session): Reply {
-  const own = context.clients().find((client) => client.session === session)!;
-  return verbatim(`${clientLine(own, context.nowMs())}\n`);
-}
-
-function clientList(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
-  if (args.length > 2) return errors.syntax;
-  const nowMs = context.nowMs();
-  return verbatim(
-    context
-      .clients()
-      .map((client) => `${clientLine(client, nowMs)}\n`)
-      .join(''),
-  );
-}
-
-const clientSubcommands: Record<string, { readonly arity: number; readonly run: Subcommand }> = {
-  getname: { arity: 2, run: (_context, session) => session.name || null },
-  id: { arity: 2, run: (_context, session) => session.id },
-  info: { arity: 2, run: clientInfo },
-  list: { arity: -2, run: clientList },
-  setinfo: { arity: 4, run: clientSetinfo },
-  setname: { arity: 3, run: clientSetname },
-};
-
-function client(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
-  return runSubcommand('client', clientSubcommands, context, session, args);
-}
-
-type Subcommands = Record<string, { readonly arity: number; readonly run: Subcommand }>;
+// ------------------------------------------------------------------------------ containers
 
 /** Redis' texts for an unknown subcommand and for a wrong number of arguments. */
 export function checkSubcommand(
@@ -261,6 +190,16 @@ export function runSubcommand(
   return refusal ?? subcommands[lowerCase(args[1]!)]!.run(context, session, args);
 }
 
+/** HELP of a container, as Redis lays it out. `lines` tell of the subcommands but HELP itself. */
+export function helpReply(commandName: string, lines: readonly string[]): Reply {
+  return [
+    `${commandName.toUpperCase()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`,
+    ...lines,
+    'HELP',
+    '    Prints this help.',
+  ].map(simpleString);
+}
+
 // ------------------------------------------------------------------------------ the table
 
 export const connectionCommands = [
@@ -276,20 +215,6 @@ export const connectionCommands = [
     complexity: 'O(N) where N is the number of passwords defined for the user',
     isBarrier: false,
     run: auth,
-  },
-  {
-    name: 'client',
-    arity: -2,
-    flags: ['noscript', 'loading', 'stale'],
-    categories: ['@slow', '@connection'],
-    tips: [],
-    group: 'connection',
-    since: '2.4.0',
-    summary: 'A container for client connection commands.',
-    complexity: 'Depends on subcommand.',
-    isBarrier: false,
-    run: client,
-    check: (args) => checkSubcommand('client', clientSubcommands, args),
   },
   {
     name: 'echo',

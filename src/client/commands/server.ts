@@ -6,13 +6,12 @@ import {
   mapReply,
   okReply,
   type Reply,
-  simpleString,
   verbatim,
 } from '../../../resp/index.js';
 import type { Session } from '../session.js';
-import { checkSubcommand, runSubcommand } from './connection.js';
+import { helpReply, runSubcommand } from './connection.js';
 import { infoText } from './info.js';
-import { lowerCase, type ServerCommand, type ServerContext, type Subcommand } from './table.js';
+import { lowerCase, type ServerCommand, type ServerContext, type Subcommands } from './table.js';
 
 function configGet(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
   const patterns = args.slice(2).map((arg) => arg.toString('latin1'));
@@ -35,7 +34,6 @@ const rewriteRefused = errorReply(
 );
 
 const configHelp = [
-  'CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:',
   'GET <pattern>',
   '    Return parameters matching the glob-like <pattern> and their values.',
   'SET <directive> <value>',
@@ -44,13 +42,11 @@ const configHelp = [
   '    Reset statistics reported by the INFO command.',
   'REWRITE',
   '    Rewrite the configuration file.',
-  'HELP',
-  '    Prints this help.',
-].map(simpleString);
+];
 
-const configSubcommands: Record<string, { readonly arity: number; readonly run: Subcommand }> = {
+const configSubcommands: Subcommands = {
   get: { arity: -3, run: configGet },
-  help: { arity: 2, run: () => configHelp },
+  help: { arity: 2, run: () => helpReply('config', configHelp) },
   resetstat: { arity: 2, run: configResetstat },
   rewrite: { arity: 2, run: () => rewriteRefused },
   set: { arity: -4, run: configSet },
@@ -97,7 +93,7 @@ export const adminCommands = [
     complexity: 'Depends on subcommand.',
     isBarrier: false,
     run: config,
-    check: (args) => checkSubcommand('config', configSubcommands, args),
+    subcommands: configSubcommands,
   },
   {
     name: 'info',

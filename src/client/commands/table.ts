@@ -7,13 +7,18 @@ import type { AclCategory, Command } from '../../../sqlite-sm/index.js';
 import type { Topology } from '../../cluster/topology.js';
 import type { Settings } from '../../settings.js';
 import type { Statistics } from '../../statistics.js';
+import type { ClientPause } from '../client-pause.js';
+import type { LatencyMonitor } from '../latency-monitor.js';
 import type { Session } from '../session.js';
+import type { SlowLog } from '../slow-log.js';
 
 export type ServerCommandFlag =
   | 'admin'
   | 'allow_busy'
+  | 'blocking'
   | 'fast'
   | 'loading'
+  | 'no_async_loading'
   | 'no_auth'
   | 'no_multi'
   | 'noscript'
@@ -21,6 +26,10 @@ export type ServerCommandFlag =
   | 'sentinel'
   | 'skip_slowlog'
   | 'stale';
+
+export type ServerCategory = '@admin' | '@blocking' | '@connection' | '@transaction';
+
+export type CommandKeys = Pick<Command, 'keySpecs' | 'firstKey' | 'lastKey' | 'keyStep'>;
 
 /** What server commands may know of the replica they run on. */
 export interface ServerContext {
@@ -54,6 +63,16 @@ export interface ServerContext {
   readonly keysInSlot: (slot: number) => number;
   readonly namesInSlot: (slot: number, limit: number) => readonly Buffer[];
   readonly clients: () => readonly ClientView[];
+  readonly pause: ClientPause;
+  readonly blocked: {
+    readonly count: number;
+    /** By the id of its session; false when it is not blocked. See `BlockedClients`. */
+    readonly unblock: (sessionId: number, error: ErrorReply | undefined) => boolean;
+  };
+  readonly slowLog: SlowLog;
+  readonly latency: LatencyMonitor;
+  /** Holds the whole process. Milliseconds. */
+  readonly sleep: (milliseconds: number) => void;
   /** All server commands, for COMMAND. */
   readonly serverCommands: readonly ServerCommand[];
 }
@@ -64,6 +83,19 @@ export interface ClientView {
   readonly pendingCount: number;
   readonly inputBytes: number;
   readonly outputBytes: number;
+  /** Its command waits for something to happen. */
+  readonly isBlocked: boolean;
+  /** Ends the connection at once, whatever it is owed. */
+  destroy(): void;
+}
+
+/** What a command waits for. */
+export interface Blocking {
+  readonly isDone: () => boolean;
+  /** The reply when it is done, and when the time is up. */
+  readonly reply: () => Reply;
+  /** Milliseconds; 0 is for ever. */
+  readonly timeoutMs: number;
 }
 
 export interface ServerCommand {
@@ -72,20 +104,35 @@ export interface ServerCommand {
   /** Number of arguments with the name; negative: at least that many. */
   readonly arity: number;
   readonly flags: readonly ServerCommandFlag[];
-  readonly categories: readonly (AclCategory | '@admin' | '@connection' | '@transaction')[];
+  readonly categories: readonly (AclCategory | ServerCategory)[];
   /** Where its keys are; without it there are none. */
-  readonly keys?: Pick<Command, 'keySpecs' | 'firstKey' | 'lastKey' | 'keyStep'>;
+  readonly keys?: CommandKeys;
   readonly tips: readonly string[];
-  readonly group: 'connection' | 'cluster' | 'server' | 'transactions';
+  readonly group: 'connection' | 'cluster' | 'generic' | 'server' | 'transactions';
   readonly since: string;
   readonly summary: string;
   readonly complexity: string;
   /** It changes how replies look, or ends the connection: it waits for all earlier replies. */
   readonly isBarrier: boolean;
   readonly run: (context: ServerContext, session: Session, args: readonly Buffer[]) => Reply;
-  /** What is wrong with the arguments at first sight, so that MULTI need not queue them. */
-  readonly check?: (args: readonly Buffer[]) => ErrorReply | undefined;
+  /** Of a container. */
+  readonly subcommands?: Subcommands;
+  /**
+   * Of a command that may wait: what for, or the reply at once. `run` is the form that never waits.
+   */
+  readonly block?: (
+    context: ServerContext,
+    session: Session,
+    args: readonly Buffer[],
+  ) => Blocking | Reply;
+  /** Of a container with a subcommand that needs data: its row, when these arguments name it. */
+  readonly findData?: (args: readonly Buffer[]) => Command | undefined;
 }
+
+/** By lower-case name. The arity counts from the container's name. */
+export type Subcommands = Readonly<
+  Record<string, { readonly arity: number; readonly run: Subcommand }>
+>;
 
 export type Subcommand = (
   context: ServerContext,
