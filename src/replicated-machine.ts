@@ -27,6 +27,9 @@ export class ReplicatedMachine implements StateMachine {
   #index = 0;
   /** When the command that is being executed began: when the one before it was answered. */
   #startedAt = 0;
+  /** How far the payload was read for the slow log: so that even logging all reads it only twice. */
+  #soughtPosition = 0;
+  #soughtOffset = 0;
 
   constructor(options: {
     readonly machine: SqliteStateMachine;
@@ -66,6 +69,8 @@ export class ReplicatedMachine implements StateMachine {
     this.#contexts = contexts as readonly CommandContext[];
     this.#payload = payload;
     this.#index = index;
+    this.#soughtPosition = 0;
+    this.#soughtOffset = 0;
     this.#startedAt = this.#nowMicroseconds();
     this.#machine.apply({ index, term, stamp, kind, payload }, this.#sink);
     this.#contexts = [];
@@ -93,10 +98,12 @@ export class ReplicatedMachine implements StateMachine {
     this.#times.addSlow(command, microseconds, connection.session, this.#argumentsAt(position));
   }
 
-  /** Of a command of the entry that is being applied, from its start: few are slow. */
+  /** Of a command of the entry that is being applied. Positions only grow within an entry. */
   #argumentsAt(position: number): readonly Buffer[] {
-    let record = decodeRecord(this.#payload, 0);
-    for (let at = 0; at < position; at += 1) record = decodeRecord(this.#payload, record.end);
+    for (; this.#soughtPosition < position; this.#soughtPosition += 1) {
+      this.#soughtOffset = decodeRecord(this.#payload, this.#soughtOffset).end;
+    }
+    const record = decodeRecord(this.#payload, this.#soughtOffset);
     // The slow log leaves EXEC out.
     return 'args' in record ? record.args : [];
   }
