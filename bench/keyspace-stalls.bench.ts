@@ -6,8 +6,8 @@
 // could walk them all. The columns show how often a step was taken, the mean and the longest, on the
 // clock and in processor time (which other programs disturb less), and the longest commit to SQLite
 // between steps, which comes as often as in production: after 25 ms or 4 MiB. Expiry and reclaiming
-// make the pauses that a server makes. No row takes longer than a minute. Needs about 500 MB a million keys in the system's directory for temporary files, and removes
-// it in the end.
+// make the pauses that a server makes. No row takes longer than a minute. Needs about 500 MB a million
+// keys in the system's directory for temporary files, and removes it in the end.
 
 import { Buffer } from 'node:buffer';
 import * as fs from 'node:fs';
