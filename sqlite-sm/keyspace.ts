@@ -98,6 +98,11 @@ export class Keyspace {
   readonly #garbage: Garbage;
   #stampMs = 0;
   #counter = 0;
+  /**
+   * Rows up to this number may have been inserted and undone. The numbers are drawn again, and SQLite
+   * may still call one of them that of the last row inserted. On no account part of the state.
+   */
+  #undoneMax = 0;
   /** What rows of each database have in their column `space`. */
   #spaces: number[] = [];
   /** That of `db`. */
@@ -132,6 +137,7 @@ export class Keyspace {
 
   /** Back to an earlier `remember`; once for each. */
   recall(memory: KeyspaceMemory): void {
+    this.#noteUndone();
     this.#counter = memory.counter;
     this.#counters = memory.counters;
     this.#spaces = [...memory.spaces];
@@ -140,6 +146,7 @@ export class Keyspace {
 
   /** Reads what is kept in memory from the tables; at open and after a rollback. */
   reload(counter: number): void {
+    this.#noteUndone();
     this.#counter = counter;
     this.#spaces = Array.from({ length: databaseCount }, (_, db) => db);
     const flushed = this.#database.prepareRow<[number, number]>('SELECT db, space FROM databases');
@@ -261,10 +268,12 @@ export class Keyspace {
 
   /**
    * Makes the key a string without expiry, unless it has an expiry or another type: then false, and
-   * nothing has changed. The hot path of SET: one statement, whether the key is new or not.
+   * nothing has changed; so is it for a moment after an undo. The hot path of SET: one statement,
+   * whether the key is new or not.
    */
   putPlainString(name: Buffer, value: Buffer): boolean {
     const number = this.#counter + 1;
+    if (number <= this.#undoneMax) return false;
     const slot = keySlot(name);
     const { changes, lastInsertRowid } = this.#statements.put.run(
       number,
@@ -276,7 +285,7 @@ export class Keyspace {
     );
     if (changes === 0) return false;
     this.#counter = number;
-    // An update leaves the id of an earlier insert there, and no earlier one had a number above it.
+    // An update leaves the id of an earlier insert there, and no earlier one had so high a number.
     if (lastInsertRowid === number) this.#counters.changeKeys(this.db, slot, 1);
     return true;
   }
@@ -418,6 +427,11 @@ export class Keyspace {
   #countExpiry(head: KeyHead, expiresMs: Expiry): void {
     const change = Number(expiresMs !== null) - Number(head[expiryColumn] !== null);
     if (change !== 0) this.#counters.changeExpires(this.db, change);
+  }
+
+  /** A statement that failed had one more number than was drawn. */
+  #noteUndone(): void {
+    this.#undoneMax = Math.max(this.#undoneMax, this.#counter + 1);
   }
 
   #draw(): number {

@@ -81,6 +81,16 @@ describe('A command that throws', () => {
     removeDirectories();
   });
 
+  it('counts no key for a SET that gets the number of a row that was undone', () => {
+    harness.run('SET', 'old', '1');
+    const replies = harness.runBatch([
+      ['BREAKDOWN', 'new'],
+      ['SET', 'old', '2'],
+    ]);
+    assert.deepEqual(replies, [internalError, '+OK']);
+    assert.equal(harness.run('DBSIZE'), 1);
+  });
+
   it('is undone alone, and the entry goes on', () => {
     const replies = harness.runBatch([
       ['SET', 'a', '1'],
