@@ -7,7 +7,8 @@ import { Trouble } from '../cluster-scripts/trouble.js';
 import { cpuSeconds } from './cpu-time.js';
 import { type Driven, drive, type Settings } from './drive.js';
 import { loadKeys } from './load-keys.js';
-import { measureMemory } from './memory.js';
+import type { Measured, MeasuredFile } from './measured.js';
+import { type MemoryFigures, measureMemory } from './memory.js';
 import type { Peer, RunningPeer } from './peers/peer.js';
 import { type Progress, roundsOf } from './progress.js';
 import type { Measurement, MemoryMeasurement } from './report.js';
@@ -19,12 +20,19 @@ export interface Results {
   readonly versions: readonly string[];
 }
 
-/** The servers' data come and go in `directory`. Throws at the first thing that fails. */
+/** Where the servers' data come and go. */
+export interface Place {
+  readonly directory: string;
+  readonly basePort: number;
+}
+
+/** What `file` has already is not measured again. Throws at the first thing that fails. */
 export async function contest(
   rows: readonly Row[],
   peers: readonly Peer[],
   settings: Settings,
-  place: { readonly directory: string; readonly basePort: number },
+  place: Place,
+  file: MeasuredFile,
   progress: Progress,
 ): Promise<Results> {
   const measurements: Measurement[] = [];
@@ -33,26 +41,19 @@ export async function contest(
   for (const row of rows) {
     for (let round = 1; round <= roundsOf(row, settings); round += 1) {
       for (const peer of peers) {
-        progress.begin(row, peer.title, round);
-        const own = fs.mkdtempSync(join(place.directory, 'peer-'));
-        const running = await peer.start(own, place.basePort);
-        versions.add(running.version);
-        try {
-          if (row.kind === 'memory') {
-            memory.push({ peer: peer.title, ...(await measureMemory(running, settings)) });
-            progress.done(row);
-          } else {
-            const figures = await measure(running, row, settings.seconds);
-            measurements.push({ row, peer: peer.title, ...figures });
-            progress.done(row, figuresText(figures));
-          }
-        } catch (cause) {
-          // Its directory is about to be removed, and the reason may stand in its logs.
-          const what = cause instanceof Trouble ? cause.message : (cause as Error).stack;
-          const text = `${peer.title}, ${row.name}: ${what}\n${running.lastLogLines()}`;
-          throw new Trouble(text, { cause });
-        } finally {
-          await running.dispose();
+        const known = file.find(row.name, peer.title, round);
+        if (known === undefined) progress.begin(row, peer.title, round);
+        const measured = known ?? (await turn(row, round, peer, settings, place));
+        if (known === undefined) file.add(measured);
+        versions.add(measured.version);
+        const { figures } = measured;
+        if (row.kind === 'memory') {
+          memory.push({ peer: peer.title, ...(figures as MemoryFigures) });
+          progress.done(row);
+        } else {
+          const driven = figures as Driven;
+          measurements.push({ row, peer: peer.title, ...driven });
+          progress.done(row, known === undefined ? figuresText(driven) : undefined);
         }
       }
     }
@@ -60,7 +61,32 @@ export async function contest(
   return { measurements, memory, versions: [...versions] };
 }
 
-/** All of them: a run that fails later has no table. */
+/** One measurement, with new processes and no data. */
+async function turn(
+  row: Row,
+  round: number,
+  peer: Peer,
+  settings: Settings,
+  { directory, basePort }: Place,
+): Promise<Measured> {
+  const own = fs.mkdtempSync(join(directory, 'peer-'));
+  const running = await peer.start(own, basePort);
+  try {
+    const figures =
+      row.kind === 'memory'
+        ? await measureMemory(running, settings)
+        : await measure(running, row, settings.seconds);
+    return { row: row.name, peer: peer.title, round, version: running.version, figures };
+  } catch (cause) {
+    // Its directory is about to be removed, and the reason may stand in its logs.
+    const what = cause instanceof Trouble ? cause.message : (cause as Error).stack;
+    const text = `${peer.title}, ${row.name}: ${what}\n${running.lastLogLines()}`;
+    throw new Trouble(text, { cause });
+  } finally {
+    await running.dispose();
+  }
+}
+
 function figuresText({
   requestsPerSecond,
   p50Ms,

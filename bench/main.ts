@@ -18,6 +18,7 @@ import { contest } from './contest.js';
 import { makeDirectory } from './directory.js';
 import type { Settings } from './drive.js';
 import { describeMachine, machineSpeed } from './machine.js';
+import { type Conditions, MeasuredFile } from './measured.js';
 import { holt } from './peers/holt.js';
 import type { Peer } from './peers/peer.js';
 import { redis, redisWithReplicas } from './peers/redis.js';
@@ -62,6 +63,11 @@ const args = await yargs(hideBin(process.argv))
     default: false,
     describe: 'One round of one second: shows that it works, and no figure to rely on',
   })
+  .option('continue', {
+    type: 'boolean',
+    default: false,
+    describe: 'Go on behind what the last run had measured when it failed',
+  })
   .option('port', {
     type: 'number',
     default: 21_000,
@@ -93,7 +99,8 @@ async function main(): Promise<void> {
   progress.say(`data in ${directory}; ${progress.estimateText()}`);
   const before = machineSpeed(directory);
   const place = { directory, basePort: args.port };
-  const results = await contest(chosen, peers, settings, place, progress);
+  const file = measuredFile(directory, settings);
+  const results = await contest(chosen, peers, settings, place, file, progress);
   const report = reportText({
     ...results,
     settings,
@@ -129,6 +136,15 @@ function checkedSettings(): Settings {
     throw new UsageError(`--port takes a number from 1024 to ${portMax}`);
   }
   return { rounds, seconds, memoryRequests: args.quick ? 100_000 : 1_000_000 };
+}
+
+/** Beside the data, which goes with the run. */
+function measuredFile(directory: string, { rounds, seconds }: Settings): MeasuredFile {
+  const path = join(directory, '../bench-measured.jsonl');
+  const conditions: Conditions = { commit: commitText(), rounds, seconds };
+  return args.continue
+    ? MeasuredFile.resume(path, conditions)
+    : MeasuredFile.begin(path, conditions);
 }
 
 /** With what is not committed as `-dirty`. */

@@ -31,10 +31,16 @@ export const redisWithReplicas: Peer = {
   start: (directory, basePort) => start(directory, basePort, 2),
 };
 
+/** A replica that falls behind is waited for: by default it is dropped, and writes are refused. */
+const replicationOptions = [
+  ...['--min-replicas-to-write', '1', '--repl-diskless-sync-delay', '0'],
+  ...['--client-output-buffer-limit', 'replica 0 0 0'],
+];
+
 async function start(directory: string, basePort: number, replicas: number): Promise<RunningPeer> {
   const port = basePort + portOffset;
   const primary = new RedisProcess(join(directory, 'primary'), port, [
-    ...(replicas > 0 ? ['--min-replicas-to-write', '1', '--repl-diskless-sync-delay', '0'] : []),
+    ...(replicas > 0 ? replicationOptions : []),
   ]);
   const others = Array.from({ length: replicas }, (_, at) => {
     const options = ['--replicaof', `127.0.0.1 ${port}`];
