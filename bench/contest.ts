@@ -43,17 +43,17 @@ export async function contest(
       for (const peer of peers) {
         const known = file.find(row.name, peer.title, round);
         if (known === undefined) progress.begin(row, peer.title, round);
+        else progress.skip(row);
         const measured = known ?? (await turn(row, round, peer, settings, place));
-        if (known === undefined) file.add(measured);
+        if (known === undefined) {
+          file.add(measured);
+          progress.done(row, figuresText(measured));
+        }
         versions.add(measured.version);
-        const { figures } = measured;
         if (row.kind === 'memory') {
-          memory.push({ peer: peer.title, ...(figures as MemoryFigures) });
-          progress.done(row);
+          memory.push({ peer: peer.title, ...(measured.figures as MemoryFigures) });
         } else {
-          const driven = figures as Driven;
-          measurements.push({ row, peer: peer.title, ...driven });
-          progress.done(row, known === undefined ? figuresText(driven) : undefined);
+          measurements.push({ row, peer: peer.title, ...(measured.figures as Driven) });
         }
       }
     }
@@ -87,13 +87,10 @@ async function turn(
   }
 }
 
-function figuresText({
-  requestsPerSecond,
-  p50Ms,
-  p99Ms,
-  maxMs,
-  cpuSecondsPer100k,
-}: Driven): string {
+/** Undefined of memory: the table has it soon enough. */
+function figuresText({ figures }: Measured): string | undefined {
+  if (!('requestsPerSecond' in figures)) return undefined;
+  const { requestsPerSecond, p50Ms, p99Ms, maxMs, cpuSecondsPer100k } = figures;
   return (
     `${Math.round(requestsPerSecond)} requests/s, p50 ${p50Ms} ms, p99 ${p99Ms} ms, ` +
     `max ${maxMs} ms, CPU ${cpuSecondsPer100k.toFixed(2)} s per 100,000`

@@ -25,7 +25,7 @@ export function roundsOf(row: Row, { rounds }: Settings): number {
 export class Progress {
   readonly #settings: Settings;
   readonly #steps: number;
-  readonly #expected: number;
+  #expected: number;
   readonly #beganMs = performance.now();
   #stepsDone = 0;
   #expectedDone = 0;
@@ -56,6 +56,12 @@ export class Progress {
     this.#stepsDone += 1;
     this.#expectedDone += expectedSeconds(row, this.#settings);
     if (result !== undefined) this.say(`  ${result}`);
+  }
+
+  /** It was measured by an earlier run. */
+  skip(row: Row): void {
+    this.#stepsDone += 1;
+    this.#expected -= expectedSeconds(row, this.#settings);
   }
 
   say(line: string): void {
