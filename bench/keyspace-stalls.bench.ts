@@ -18,12 +18,12 @@ import {
   commandByteLength,
   encodeCommand,
   expireDueCommand,
-  type MachineFiles,
   type MachineTimers,
   SlicedRead,
   SqliteStateMachine,
   writeKind,
 } from '../sqlite-sm/index.js';
+import { benchFiles } from './machine-files.js';
 
 const keyCount = Number(process.argv[2] ?? 5) * 1_000_000;
 const commandsPerEntry = 500;
@@ -247,17 +247,6 @@ function cpuMs(): number {
 function seconds(begin: number): string {
   return ((performance.now() - begin) / 1000).toFixed(1);
 }
-
-const benchFiles: MachineFiles = {
-  readFile: (name) => (fs.existsSync(name) ? fs.readFileSync(name) : undefined),
-  writeFileDurably: (name, bytes) => fs.writeFileSync(name, bytes),
-  unlinkDurably: (name) => fs.rmSync(name, { force: true }),
-  stat(name) {
-    const stats = fs.statSync(name, { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined) return undefined;
-    return { device: stats.dev, inode: stats.ino, birthMs: Number(stats.birthtimeMs) };
-  },
-};
 
 const { bavail, bsize } = fs.statfsSync(os.tmpdir());
 if (bavail * bsize < freeBytesMin) {

@@ -40,11 +40,10 @@ export function reportText(report: Report): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-const beginMark = '<!-- begin figures -->\n';
-const endMark = '<!-- end figures -->';
-
-/** `page` with `report` between its marks. Throws when it has none. */
-export function withReport(page: string, report: string): string {
+/** `page` with `report` between the marks of `which`. Throws when it has none. */
+export function withReport(page: string, report: string, which = 'figures'): string {
+  const beginMark = `<!-- begin ${which} -->\n`;
+  const endMark = `<!-- end ${which} -->`;
   const from = page.indexOf(beginMark) + beginMark.length;
   const to = page.indexOf(endMark);
   if (from < beginMark.length || to < from) {

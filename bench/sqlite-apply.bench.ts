@@ -14,12 +14,12 @@ import * as path from 'node:path';
 import {
   commandByteLength,
   encodeCommand,
-  type MachineFiles,
   type MachineTimers,
   readKind,
   SqliteStateMachine,
   writeKind,
 } from '../sqlite-sm/index.js';
+import { benchFiles } from './machine-files.js';
 
 const keyCount = 100_000;
 const commandsPerEntry = 200;
@@ -150,17 +150,6 @@ function mix(n: number): number {
   x = Math.imul(x ^ (x >>> 15), 0x85ebca77);
   return (x ^ (x >>> 13)) >>> 0;
 }
-
-const benchFiles: MachineFiles = {
-  readFile: (name) => (fs.existsSync(name) ? fs.readFileSync(name) : undefined),
-  writeFileDurably: (name, bytes) => fs.writeFileSync(name, bytes),
-  unlinkDurably: (name) => fs.rmSync(name, { force: true }),
-  stat(name) {
-    const stats = fs.statSync(name, { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined) return undefined;
-    return { device: stats.dev, inode: stats.ino, birthMs: Number(stats.birthtimeMs) };
-  },
-};
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'holt-bench-'));
 try {

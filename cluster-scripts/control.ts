@@ -93,9 +93,11 @@ export async function resume(args: OneServerArguments): Promise<void> {
 /** Whether with `server` enough run to elect a leader, so that one can be waited for. */
 function isMajority(cluster: LocalCluster, server: LocalServer, status: ClusterStatus): boolean {
   const others = status.servers.filter(
-    ({ server: number, state }) => number !== server.number && state === 'running',
+    ({ server: number, state, membership }) =>
+      number !== server.number && state === 'running' && (membership ?? 'voter') === 'voter',
   );
-  return others.length + 1 > (cluster.servers.length + cluster.missing.length) / 2;
+  const voters = status.groups[0]!.voters ?? cluster.servers.length + cluster.missing.length;
+  return others.length + 1 > voters / 2;
 }
 
 function oneServer(args: OneServerArguments): LocalServer {

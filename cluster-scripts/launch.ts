@@ -43,18 +43,19 @@ export class Launch {
     return this.#launched.map(({ server }) => server);
   }
 
-  start(server: LocalServer): void {
+  /** `more` are arguments of `holt server`. */
+  start(server: LocalServer, more: readonly string[] = []): void {
     const logStart = lastLines(logPath(server), 0).end;
-    const child = spawnServer(server);
+    const child = spawnServer(server, more);
     // They need not be waited for: this script may end before they do.
     child.unref();
     this.#launched.push({ server, child, logStart });
   }
 
   /**
-   * Resolves when every server started answers, the group has a leader that serves and those started
-   * have applied `appliedIndex`; or when `ended` is aborted. Throws `Trouble` when one of them ends,
-   * or time is up.
+   * Resolves when every server started answers, the group has a leader that serves and the members
+   * among those started have applied `appliedIndex`; or when `ended` is aborted. Throws `Trouble` when
+   * one of them ends, or time is up.
    */
   async untilServing({ needsLeader = true, appliedIndex = 0, ended }: Goal = {}): Promise<void> {
     const deadline = performance.now() + serveTimeoutMs;
@@ -101,9 +102,12 @@ export class Launch {
 
   /** The least of those started; -1 while one of them does not answer. */
   #appliedIndex(status: ClusterStatus): number {
-    const indexes = this.servers.map(
-      ({ number }) => status.servers.find(({ server }) => server === number)?.appliedIndex ?? -1,
-    );
+    const indexes = this.servers.map(({ number }) => {
+      const found = status.servers.find(({ server }) => server === number);
+      // One that was removed gets no further.
+      const isWaitedFor = found?.membership !== 'none' || found.appliedIndex === null;
+      return isWaitedFor ? (found?.appliedIndex ?? -1) : Number.POSITIVE_INFINITY;
+    });
     return Math.min(...indexes);
   }
 

@@ -26,13 +26,15 @@ export interface LocalCluster {
   readonly clusterId: string;
   /** Those whose directories are here, by number. Never empty. */
   readonly servers: readonly LocalServer[];
-  /** Members of the group whose directories are not here. */
+  /** Servers that the cluster began with and whose directories are not here. */
   readonly missing: readonly number[];
 }
 
 /** The group that every server has a replica of. This version has no other. */
 export const group = 1;
 
+/** The bus port of a client port, as Redis Cluster has it. */
+const busPortOffset = 10_000;
 /** Between the base ports of neighbouring servers. */
 const basePortStep = 100;
 /** The highest base port `holt init` takes: the bus port of its replicas must stay below 65536. */
@@ -43,20 +45,25 @@ const serversMax = 99;
 /** The `holt` command beside this script. */
 export const holtProgram = fileURLToPath(new URL('../src/main.js', import.meta.url));
 
+interface MemberOnDisk {
+  readonly serverNumber: number;
+  readonly host: string;
+  readonly clientPort: number;
+  readonly busPort: number;
+}
+
 /** What this file reads of `identity.json`. */
 interface Identity {
   readonly format: number;
   readonly clusterId: string;
   readonly serverNumber: number;
-  readonly groups: readonly {
+  readonly replicas: readonly {
     readonly group: number;
-    readonly members: readonly {
-      readonly serverNumber: number;
-      readonly host: string;
-      readonly clientPort: number;
-      readonly busPort: number;
-    }[];
+    /** Of a server that joined. */
+    readonly joinsAs?: MemberOnDisk;
   }[];
+  /** Those that the cluster began with, or of which a server that joined was told. */
+  readonly groups: readonly { readonly group: number; readonly members: readonly MemberOnDisk[] }[];
 }
 
 /** Undefined when there is no server in `directory`. Throws `Trouble` when it makes no sense. */
@@ -73,9 +80,10 @@ export function readCluster(directory: string): LocalCluster | undefined {
       );
     }
   }
-  const members = first.groups.find((candidate) => candidate.group === group)?.members ?? [];
-  const servers = identities.map(({ serverNumber }, at) => {
-    const member = members.find((candidate) => candidate.serverNumber === serverNumber);
+  const members = firstMembers(first);
+  const servers = identities.map((identity, at) => {
+    const { serverNumber } = identity;
+    const member = ownMember(identity);
     if (member === undefined || found[at] !== `server-${serverNumber}`) {
       throw new Trouble(
         `"${join(directory, found[at]!)}" holds server ${serverNumber}: ` +
@@ -93,6 +101,16 @@ export function readCluster(directory: string): LocalCluster | undefined {
     servers: servers.sort((one, other) => one.number - other.number),
     missing: members.map((member) => member.serverNumber).filter((number) => !present.has(number)),
   };
+}
+
+function firstMembers({ groups }: Identity): readonly MemberOnDisk[] {
+  return groups.find((candidate) => candidate.group === group)?.members ?? [];
+}
+
+function ownMember(identity: Identity): MemberOnDisk | undefined {
+  const { serverNumber, replicas } = identity;
+  const joinsAs = replicas.find((candidate) => candidate.group === group)?.joinsAs;
+  return joinsAs ?? firstMembers(identity).find((member) => member.serverNumber === serverNumber);
 }
 
 /** Throws `Trouble` when there is no cluster. */
@@ -116,6 +134,30 @@ export function chosenServers(
   throw new UsageError(
     `no server ${number} in "${cluster.directory}": the servers there are ${known}`,
   );
+}
+
+/**
+ * Where the next server of a cluster goes: base ports are `basePortStep` apart, as in a new cluster.
+ * `numbers`: taken already. Throws `Trouble` when there is no room.
+ */
+export function nextServer(
+  { directory, servers, missing }: LocalCluster,
+  numbers: readonly number[],
+): LocalServer {
+  const first = servers[0]!;
+  const number = 1 + Math.max(...servers.map((server) => server.number), ...missing, ...numbers);
+  const basePort = first.clientPort - group + (number - first.number) * basePortStep;
+  if (number > serversMax || basePort > basePortMax) {
+    throw new Trouble(`no room for server ${number}: its base port would be ${basePort}`);
+  }
+  const clientPort = basePort + group;
+  return {
+    number,
+    directory: join(fs.realpathSync(directory), `server-${number}`),
+    host: first.host,
+    clientPort,
+    busPort: clientPort + busPortOffset,
+  };
 }
 
 /** Makes the directories of a new cluster on loopback. Throws `Trouble` or `UsageError`. */

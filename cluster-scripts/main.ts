@@ -2,6 +2,7 @@
 //
 //   start ─▶ launch ─▶ server-process ─▶ process-table      control, clean: the same from the side
 //     └────▶ live-view ─▶ status ─▶ resp-client             local-cluster: what is on the disk
+//                                                           members: a cluster that grows and shrinks
 //
 // The servers are ordinary `holt server` processes, and the script knows of them only what anybody
 // could: their directories, their processes, and what they answer to INFO.
@@ -14,6 +15,7 @@ import { kill, pause, restart, resume, stop } from './control.js';
 import { showCluster } from './live-view.js';
 import { chosenServers, requireCluster } from './local-cluster.js';
 import { follow, lastLines } from './log-file.js';
+import { add, remove } from './members.js';
 import { logPath } from './server-process.js';
 import { defaultSize, start } from './start.js';
 import { measuredStatus } from './status.js';
@@ -103,6 +105,26 @@ try {
       'Let a paused server go on (SIGCONT)',
       (command) => command.positional('server', oneServer),
       (args) => resume(args),
+    )
+    .command(
+      'add',
+      'Start one more server and add it to the running group',
+      (command) =>
+        command.option('learner', {
+          type: 'boolean',
+          default: false,
+          describe: 'It only receives the log, and does not vote',
+        }),
+      (args) => add(args),
+    )
+    .command(
+      'remove <server>',
+      'Remove a server from the group, then stop it',
+      (command) =>
+        command
+          .positional('server', oneServer)
+          .option('clean', { type: 'boolean', default: false, describe: 'Remove its data, too' }),
+      (args) => remove(args),
     )
     .command(
       'status',

@@ -40,13 +40,14 @@ export function findProcess(server: LocalServer): ServerProcess {
   return { state: 'stopped', stale };
 }
 
-/** Appends to the server's log. The child is in a session of its own. */
-export function spawnServer(server: LocalServer): ChildProcess {
+/** Appends to the server's log. The child is in a session of its own. `more` are arguments. */
+export function spawnServer(server: LocalServer, more: readonly string[] = []): ChildProcess {
   // A stale one would be taken for the new server's until that has written its own.
   fs.rmSync(pidPath(server), { force: true });
   const log = fs.openSync(logPath(server), 'a');
   try {
-    return spawn(process.execPath, [holtProgram, 'server', '--dir', server.directory], {
+    const args = ['server', '--dir', server.directory, ...more];
+    return spawn(process.execPath, [holtProgram, ...args], {
       detached: true,
       stdio: ['ignore', log, log],
     });

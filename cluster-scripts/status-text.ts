@@ -22,7 +22,7 @@ const columnsOfTable: readonly Column[] = [
   { title: '#', align: right, text: ({ server }) => String(server) },
   { title: 'state', align: left, text: ({ state }) => state },
   { title: 'port', align: right, text: ({ port }) => String(port) },
-  { title: 'role', align: left, text: ({ role }) => role ?? unknown },
+  { title: 'role', align: left, text: roleText },
   { title: 'term', align: right, text: ({ term }) => count(term) },
   { title: 'commit', align: right, text: ({ commitIndex }) => count(commitIndex) },
   { title: 'applied', align: right, text: ({ appliedIndex }) => count(appliedIndex) },
@@ -30,6 +30,12 @@ const columnsOfTable: readonly Column[] = [
   { title: 'log', align: right, text: ({ logBytes }) => bytes(logBytes) },
   { title: 'memory', align: right, text: ({ memoryBytes }) => bytes(memoryBytes) },
 ];
+
+/** Of one that is no voter, Raft's role says nothing. */
+function roleText({ role, membership }: ServerStatus): string {
+  if (membership === 'none') return 'no member';
+  return membership === 'learner' ? 'learner' : (role ?? unknown);
+}
 
 /** A headline, the table, and a line for each server that is not as it should be. */
 export function statusLines(
@@ -86,10 +92,12 @@ function headline(status: ClusterStatus): string {
   return `Holt, ${size} in ${directory}: ${leaders}, ${ops} ops/s`;
 }
 
-function serverFact({ server, state, host, port, pid, note }: ServerStatus): string {
+function serverFact({ server, state, host, port, pid, note, membership }: ServerStatus): string {
   const remark = note === null ? '' : `; ${note}`;
   if (state === 'stopped') return `server ${server} is stopped${remark}`;
-  return `server ${server} is ${state} on ${host}:${port} (pid ${pid})${remark}`;
+  const place = `server ${server} is ${state} on ${host}:${port} (pid ${pid})`;
+  if (membership === 'none') return `${place}, no member of the group${remark}`;
+  return membership === 'learner' ? `${place}, a learner${remark}` : `${place}${remark}`;
 }
 
 function leaderFact({ leader, term }: GroupStatus, servers: readonly ServerStatus[]): string {

@@ -6,7 +6,7 @@
 
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { group, type LocalCluster, type LocalServer } from './local-cluster.js';
+import { group, type LocalCluster, type LocalServer, readCluster } from './local-cluster.js';
 import { RespClient } from './resp-client.js';
 import { findProcess } from './server-process.js';
 
@@ -21,6 +21,11 @@ export interface ServerStatus {
   readonly port: number;
   readonly busPort: number;
   readonly role: string | null;
+  readonly replicaId: string | null;
+  /** As the leader says, or without one the server itself. `none`: not yet, or not any more. */
+  readonly membership: 'voter' | 'learner' | 'none' | null;
+  /** How many voters the group has. */
+  readonly voters: number | null;
   /** It leads and takes commands: its own first entry of the term is applied. */
   readonly isServing: boolean;
   readonly term: number | null;
@@ -30,6 +35,8 @@ export interface ServerStatus {
   readonly commitIndex: number | null;
   readonly appliedIndex: number | null;
   readonly logBytes: number | null;
+  /** Of the newest snapshot; 0: there is none. */
+  readonly snapshotIndex: number | null;
   readonly opsPerSecond: number | null;
   readonly memoryBytes: number | null;
 }
@@ -40,6 +47,8 @@ export interface GroupStatus {
   readonly leader: number | null;
   readonly term: number | null;
   readonly commitIndex: number | null;
+  /** How many take part in decisions, wherever they are. */
+  readonly voters: number | null;
 }
 
 export interface ClusterStatus {
@@ -58,6 +67,9 @@ const measureMs = 300;
 type Answer = Pick<
   ServerStatus,
   | 'role'
+  | 'replicaId'
+  | 'membership'
+  | 'voters'
   | 'isServing'
   | 'term'
   | 'leaderAddress'
@@ -65,12 +77,16 @@ type Answer = Pick<
   | 'commitIndex'
   | 'appliedIndex'
   | 'logBytes'
+  | 'snapshotIndex'
   | 'opsPerSecond'
   | 'memoryBytes'
 >;
 
 const noAnswer: Answer = Object.freeze({
   role: null,
+  replicaId: null,
+  membership: null,
+  voters: null,
   isServing: false,
   term: null,
   leaderAddress: null,
@@ -78,9 +94,13 @@ const noAnswer: Answer = Object.freeze({
   commitIndex: null,
   appliedIndex: null,
   logBytes: null,
+  snapshotIndex: null,
   opsPerSecond: null,
   memoryBytes: null,
 });
+
+/** Everybody whom a server knows of, by replica id. */
+type KnownMembers = ReadonlyMap<string, 'voter' | 'learner'>;
 
 /** A connection to one process, and what it had counted when it was asked last. */
 interface Contact {
@@ -92,17 +112,24 @@ interface Contact {
 
 /** Keeps its connections from one look to the next. */
 export class ClusterProbe {
-  readonly #cluster: LocalCluster;
+  #cluster: LocalCluster;
   readonly #contacts = new Map<number, Contact>();
+  /** What each server said last. */
+  readonly #members = new Map<number, KnownMembers>();
 
   constructor(cluster: LocalCluster) {
     this.#cluster = cluster;
   }
 
   async status(): Promise<ClusterStatus> {
+    // Servers are added while others watch.
+    this.#cluster = readCluster(this.#cluster.directory) ?? this.#cluster;
     const { directory, clusterId } = this.#cluster;
-    const servers = await Promise.all(this.#cluster.servers.map((server) => this.#look(server)));
-    return { directory, clusterId, groups: [groupStatus(servers)], servers };
+    const seen = await Promise.all(this.#cluster.servers.map((server) => this.#look(server)));
+    const groupNow = groupStatus(seen);
+    const members = groupNow.leader === null ? undefined : this.#members.get(groupNow.leader);
+    const servers = seen.map((server) => withMembership(server, members));
+    return { directory, clusterId, groups: [groupNow], servers };
   }
 
   close(): void {
@@ -126,7 +153,7 @@ export class ClusterProbe {
     }
   }
 
-  async #ask(server: LocalServer, pid: number): Promise<Answer> {
+  async #ask(server: LocalServer, pid: number): Promise<Answer & Pick<ServerStatus, 'note'>> {
     const contact = this.#contact(server, pid);
     if (!contact.isAuthenticated) {
       const secret = password();
@@ -134,6 +161,7 @@ export class ClusterProbe {
       contact.isAuthenticated = true;
     }
     const info = parseInfo(String(await contact.client.command('INFO', 'raft', 'stats', 'memory')));
+    this.#members.set(server.number, knownMembers(info));
     const commands = infoNumber(info, 'total_commands_processed') ?? 0;
     const before = contact.counted;
     contact.counted = { commands, atMs: performance.now() };
@@ -141,7 +169,7 @@ export class ClusterProbe {
       before === undefined
         ? infoNumber(info, 'instantaneous_ops_per_sec')
         : opsBetween(before, contact.counted);
-    return { ...answerOf(info), opsPerSecond };
+    return { ...answerOf(info), opsPerSecond, note: snapshotNote(info) };
   }
 
   #contact(server: LocalServer, pid: number): Contact {
@@ -188,6 +216,7 @@ export function groupStatus(servers: readonly ServerStatus[]): GroupStatus {
     leader: serving?.server ?? null,
     term: serving?.term ?? null,
     commitIndex: serving?.commitIndex ?? null,
+    voters: serving?.voters ?? null,
   };
 }
 
@@ -203,10 +232,23 @@ export function parseInfo(text: string): Map<string, string> {
   return fields;
 }
 
+/** Why a server is behind while a snapshot is on its way to it; null: none is. */
+export function snapshotNote(info: ReadonlyMap<string, string>): string | null {
+  if (info.get('raft_installing') === '1') return 'installs a snapshot';
+  const transfer = info.get('raft_snapshot_transfer0') ?? '';
+  const found = /^direction=receiving,.*,done=(\d+),total=(\d+)$/.exec(transfer);
+  if (found === null) return null;
+  const [done, total] = [Number(found[1]), Number(found[2])];
+  return `receives a snapshot: ${total === 0 ? 100 : Math.floor((done / total) * 100)} %`;
+}
+
 /** All but the rate, which takes two answers. */
 export function answerOf(info: ReadonlyMap<string, string>): Answer {
   return {
     role: info.get('raft_role') ?? null,
+    replicaId: info.get('raft_replica_id') ?? null,
+    membership: membershipOf(info.get('raft_membership')),
+    voters: infoNumber(info, 'raft_voters'),
     isServing: info.get('raft_serving') === '1',
     term: infoNumber(info, 'raft_term'),
     leaderAddress: info.get('raft_leader_address') || null,
@@ -214,9 +256,40 @@ export function answerOf(info: ReadonlyMap<string, string>): Answer {
     commitIndex: infoNumber(info, 'raft_commit_index'),
     appliedIndex: infoNumber(info, 'raft_applied_index'),
     logBytes: infoNumber(info, 'raft_log_bytes'),
+    snapshotIndex: infoNumber(info, 'raft_snapshot_index'),
     opsPerSecond: null,
     memoryBytes: infoNumber(info, 'used_memory'),
   };
+}
+
+function membershipOf(text: string | undefined): ServerStatus['membership'] {
+  return text === 'voter' || text === 'learner' || text === 'none' ? text : null;
+}
+
+/** Itself, and its `raft_peerN`: `id=…,linked=1,match=7,state=replicate,role=voter`. */
+export function knownMembers(info: ReadonlyMap<string, string>): KnownMembers {
+  const members = new Map<string, 'voter' | 'learner'>();
+  const add = (id: string | undefined, role: string | undefined): void => {
+    if (id !== undefined && (role === 'voter' || role === 'learner')) members.set(id, role);
+  };
+  add(info.get('raft_replica_id'), info.get('raft_membership'));
+  for (const [name, value] of info) {
+    if (!/^raft_peer\d+$/.test(name)) continue;
+    const fields = new Map(
+      value.split(',').map((field) => field.split('=', 2) as [string, string]),
+    );
+    add(fields.get('id'), fields.get('role'));
+  }
+  return members;
+}
+
+/** One that was away when it was removed does not know; the leader does. */
+export function withMembership(
+  server: ServerStatus,
+  leaders: KnownMembers | undefined,
+): ServerStatus {
+  if (server.replicaId === null || leaders === undefined) return server;
+  return { ...server, membership: leaders.get(server.replicaId) ?? 'none' };
 }
 
 /** Commands a second between two looks, without the INFO of the second: an idle server has none. */

@@ -64,12 +64,22 @@ export interface FileHandle {
 
 export interface Files {
   stat(path: string): FileStat | undefined;
+  /** Names of the files and directories in it. */
   list(directory: string): string[];
   /** With its parents. Durable. */
   makeDirectory(path: string): void;
+  /** A new one, in one that exists. Durable once that one is synced. */
+  createDirectory(path: string): void;
   open(path: string, mode: OpenMode): FileHandle;
+  /** Of a file, or of a directory with everything in it. */
   rename(source: string, target: string): void;
   remove(path: string): void;
+  /**
+   * Removes a directory with everything in it; nothing when there is none. In no particular order: a
+   * crash may leave any part of it.
+   */
+  removeTreeSync(path: string): void;
+  removeTree(path: string, done: Done): void;
   /** Makes creations, renames and removals in the directory durable. */
   syncDirectorySync(directory: string): void;
   syncDirectory(directory: string, done: Done): void;

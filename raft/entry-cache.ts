@@ -79,6 +79,16 @@ export class EntryCache {
     }
   }
 
+  /** Forgets everything: the log begins anew behind `index`. */
+  reset(index: LogIndex): void {
+    // Some may be read still by whoever applied them: nobody may fill their buffers again.
+    for (const cached of this.#entries.slice(this.#head)) cached.block?.abandon();
+    this.#entries = [];
+    this.#head = 0;
+    this.#byteLength = 0;
+    this.#lastIndex = index;
+  }
+
   /** Forgets everything up to `index`. */
   evictTo(index: LogIndex): void {
     while (this.#head < this.#entries.length && this.firstIndex <= index) {

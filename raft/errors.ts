@@ -29,3 +29,18 @@ export const rejoinAdvice =
   'This replica must not vote again under its id. Stop it, keep its directory for inspection, ' +
   'and replace the replica by one with an empty directory and a new id; the other replicas have ' +
   'the data';
+
+/** The error that `action` throws. In a callback an exception would end the process without a word. */
+export function attempt(action: () => void): Error | undefined {
+  try {
+    action();
+  } catch (error) {
+    return error as Error;
+  }
+  return undefined;
+}
+
+/** `action` is a phrase, as in `write to the log`. */
+export function diskError(action: string, cause: Error): RaftError {
+  return new RaftError('DISK', `Cannot ${action}: ${cause.message}`, { cause });
+}

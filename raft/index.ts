@@ -2,9 +2,12 @@
  * Raft consensus: a log that a majority of replicas agrees on and keeps on disk, and a state machine
  * that every replica applies it to.
  *
- * `RaftNode` is one replica. It is handed its storage (`createStorage`, `openStorage`), its
- * connections (`Bus`), the state machine, and the effects (`nodeFiles`, `nodeClock`, …); nothing in
- * this folder reaches for the outside by itself.
+ * There are two faces. `foundCluster` and `openRaft` are for a program that wants a replicated state
+ * machine and no more: it gives a directory and gets promises (`raft/README.md` is the way in).
+ * `RaftNode` is the loop below it, for an owner who counts microseconds, as Holt's server does: it is
+ * handed its storage (`createStorage`, `openStorage`), its connections (`Bus`), the state machine,
+ * and the effects (`nodeFiles`, `nodeClock`, …). Nothing in this folder reaches for the outside by
+ * itself.
  */
 
 export { Block, BufferPool } from './buffer-pool.js';
@@ -29,10 +32,41 @@ export type {
   OpenMode,
   Timers,
 } from './effects.js';
+export {
+  adoptDirectory,
+  BusyError,
+  commandBytesMax,
+  foundCluster,
+  joinCluster,
+  type Leadership,
+  MembershipError,
+  type NewReplica,
+  NotLeaderError,
+  nodeEffects,
+  openRaft,
+  type Raft,
+  type RaftConfig,
+  type RaftEffects,
+  type RaftEvents,
+  type ReplicaStatus,
+  type ReplicatedCommand,
+  type ReplicatedStateMachine,
+  SetupError,
+  StoppedError,
+  UncertainError,
+} from './embedding/index.js';
 export { RaftError, type RaftErrorCode } from './errors.js';
 export type { ReplicaIdentity } from './identity.js';
-export { isSameFile } from './log/index.js';
-export { Bus, type BusEvent, type BusOptions, type PeerAddress } from './net/index.js';
+export { inspectStorage, type SnapshotsContents, type StorageContents } from './inspection.js';
+export { isSameFile, type LogContents, LogView, type VoteFileContents } from './log/index.js';
+export type { Member, Membership } from './membership.js';
+export type {
+  MembershipChange,
+  MembershipChangeResult,
+  MembershipRefusal,
+  MembershipRefusalCode,
+} from './membership-changes.js';
+export { Bus, type BusEvent, type BusOptions } from './net/index.js';
 export {
   type Fate,
   type PeerStatus,
@@ -44,7 +78,20 @@ export {
 export { nodeChance, nodeClock, nodeNetwork, nodeTimers } from './node-effects.js';
 export { nodeFiles } from './node-files.js';
 export { defaultRaftOptions, type RaftOptions, resolveRaftOptions } from './options.js';
-export type { CommittedEntry, StateMachine } from './state-machine.js';
+export {
+  findRestorable,
+  openLoneSnapshot,
+  openSnapshotsToRead,
+  type Snapshot,
+  type SnapshotEvent,
+  type SnapshotManifest,
+  type SnapshotStatus,
+  SnapshotStore,
+  type SnapshotTaken,
+  type SnapshotTransfer,
+  snapshotBytes,
+} from './snapshot/index.js';
+export type { CommittedEntry, SnapshotEnd, StateMachine } from './state-machine.js';
 export {
   createStorage,
   openStorage,
@@ -52,4 +99,10 @@ export {
   type StorageOptions,
   voteFileIdentity,
 } from './storage.js';
-export type { IncomingMessage, OutgoingMessage, Transport, TransportEvents } from './transport.js';
+export type {
+  IncomingMessage,
+  OutgoingMessage,
+  PeerAddress,
+  Transport,
+  TransportEvents,
+} from './transport.js';

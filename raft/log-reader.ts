@@ -1,7 +1,9 @@
 // Entries to be sent or applied, from the cache or else from the files.
 //
 // Reading a file takes a while, and what is sent to a follower must stay in order: while entries
-// are read for it, later messages for it wait behind them.
+// are read for it, later messages for it wait behind them. The log may be compacted meanwhile: a
+// message whose entries are gone is not sent. The follower then misses them, says so, and gets a
+// snapshot.
 
 import type { Block } from './buffer-pool.js';
 import type { LogIndex, ReplicaId } from './core/index.js';
@@ -59,6 +61,7 @@ export class LogReader {
   #collectLate(peer: ReplicaId, firstIndex: LogIndex, lastIndex: LogIndex, done: Collected): void {
     // A truncation meanwhile: the leadership that wanted them is over.
     if (lastIndex > this.#cache.lastIndex) return this.#next(peer);
+    if (firstIndex <= this.#journal.baseIndex) return this.#next(peer);
     const loadEnd = Math.min(lastIndex, this.#cache.firstIndex - 1);
     if (firstIndex > loadEnd) {
       this.#give(firstIndex, lastIndex, [], (entries, blocks) => done(entries, blocks, true));

@@ -39,7 +39,8 @@ export const nodeNetwork: Network = {
     });
     const onError = (error: Error): void => done(error, undefined);
     server.once('error', onError);
-    server.listen(address.port, address.host, () => {
+    // Else `::` would take all IPv4 addresses along, and leave none for another listener.
+    server.listen({ ...address, ipv6Only: true }, () => {
       server.off('error', onError);
       // One connection could not be accepted, as when descriptors run out: whoever dialled tries again.
       server.on('error', () => {});

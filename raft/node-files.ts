@@ -50,9 +50,14 @@ export const nodeFiles: Files = {
       if (at === dirname(at)) break;
     }
   },
+  createDirectory: (path) => fs.mkdirSync(path),
   open: (path, mode) => new NodeFile(path, mode),
   rename: (source, target) => fs.renameSync(source, target),
   remove: (path) => fs.unlinkSync(path),
+  removeTreeSync: (path) => fs.rmSync(path, { recursive: true, force: true }),
+  removeTree(path, done) {
+    fs.rm(path, { recursive: true, force: true }, (error) => done(error ?? undefined));
+  },
   syncDirectorySync(directory) {
     const descriptor = fs.openSync(directory, fs.constants.O_RDONLY);
     try {

@@ -31,10 +31,56 @@ export interface RaftOptions {
   readonly inFlightAppendsMax: number;
   readonly inFlightBytesMax: number;
   /**
+   * Entries that a learner may lack when it is promoted: from then on commits may wait for it.
+   *
+   * 100: an entry is what gathered during one log write, so these are some tenths of a second of
+   * writes, and nobody waits longer than for an election.
+   */
+  readonly catchupMargin: number;
+  /**
    * After the leadership was lost, how long a client waits to hear what became of its command
    * before it is told that nobody knows. Milliseconds.
    */
   readonly uncertainAfterMilliseconds: number;
+  /**
+   * How long a follower lets a read wait for the leader's answer and for its own state to be new
+   * enough, before it is given up here. Milliseconds, 10 … 60,000.
+   *
+   * 500: a question that got lost is asked again after two heartbeats, twice within this time; a
+   * leader that is gone longer than that is elected anew, and until then nobody can answer.
+   */
+  readonly followerReadTimeoutMilliseconds: number;
+  /**
+   * How a leader knows that it still leads when it answers a read.
+   *
+   * - `readIndex`: a majority says so after the read arrived.
+   * - `lease`: a majority said so shortly before. Saves the round, and rests on clocks: see
+   *   `raft/lease.ts` for what is assumed. Must be the same on all replicas.
+   */
+  readonly readMode: 'readIndex' | 'lease';
+  /**
+   * Log since the last snapshot from which another one is taken, unless half of that snapshot is more.
+   * Bytes, 0 … 1 TiB; with 0 and an empty state every entry is followed by one.
+   *
+   * 256 MiB: a restart applies that much in some seconds, and the disk has it to spare. A snapshot
+   * writes the whole state, so with a small state there is no hurry either.
+   */
+  readonly snapshotMinLogSize: number;
+  /**
+   * A snapshot is also taken when the last one is this old and anything was applied since. Seconds,
+   * 1 … 31,536,000 (a year).
+   *
+   * 3600: where little is written the log would otherwise reach back for weeks, and a restore with it.
+   */
+  readonly snapshotPeriodSeconds: number;
+  /**
+   * Snapshots that are kept, with the log behind the oldest of them; those that are held come on top.
+   * 1 … 1000.
+   *
+   * 1: each takes the room of the whole state. More of them reach further back, and are a second
+   * chance when one is damaged on the disk.
+   */
+  readonly snapshotsKept: number;
 }
 
 const MiB = 1024 * 1024;
@@ -47,7 +93,13 @@ export const defaultRaftOptions: RaftOptions = Object.freeze({
   entryCommandsMax: 1024,
   inFlightAppendsMax: 4,
   inFlightBytesMax: 16 * MiB,
+  catchupMargin: 100,
   uncertainAfterMilliseconds: 1500,
+  followerReadTimeoutMilliseconds: 500,
+  readMode: 'readIndex',
+  snapshotMinLogSize: 256 * MiB,
+  snapshotPeriodSeconds: 3600,
+  snapshotsKept: 1,
 });
 
 export function resolveRaftOptions(given: Partial<RaftOptions>): RaftOptions {
@@ -59,13 +111,18 @@ export function resolveRaftOptions(given: Partial<RaftOptions>): RaftOptions {
   assertRange(options, 'entryCommandsMax', 1, 65_536);
   assertRange(options, 'inFlightAppendsMax', 1, 256);
   assertRange(options, 'inFlightBytesMax', MiB, 1024 * MiB);
+  assertRange(options, 'catchupMargin', 0, 1_000_000);
   assertRange(options, 'uncertainAfterMilliseconds', 0, 60_000);
+  assertRange(options, 'followerReadTimeoutMilliseconds', 10, 60_000);
+  assertRange(options, 'snapshotMinLogSize', 0, 1024 * 1024 * MiB);
+  assertRange(options, 'snapshotPeriodSeconds', 1, 31_536_000);
+  assertRange(options, 'snapshotsKept', 1, 1000);
   return Object.freeze(options);
 }
 
 function assertRange(
   options: RaftOptions,
-  name: keyof RaftOptions,
+  name: Exclude<keyof RaftOptions, 'readMode'>,
   least: number,
   most: number,
 ): void {

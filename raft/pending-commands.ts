@@ -1,7 +1,7 @@
 // Commands that this replica appended as leader and has not answered yet.
 //
-// Their fate is decided by what is committed at their index: the entry itself (answered when it is
-// applied), or another one (then they certainly never take effect). A replica that lost its
+// Their fate is decided by what is committed at their index: the entry itself (answered then, or when
+// it is applied), or another one (then they certainly never take effect). A replica that lost its
 // leadership and hears neither in time says that nobody knows; it never guesses.
 
 import type { LogIndex, Term } from './core/index.js';
@@ -40,7 +40,12 @@ export class PendingCommands {
     this.#count += 1;
   }
 
-  /** The entry (index, term) is committed: what waited there for another term is refused. */
+  /** Those of the entry (index, term), which is committed; they stay until it is applied. */
+  contextsOf(index: LogIndex, term: Term | undefined): readonly unknown[] | undefined {
+    return this.#pending.get(index)?.find((pending) => pending.term === term)?.contexts;
+  }
+
+  /** The entry (index, term) is applied: what waited there for another term is refused. */
   resolve(index: LogIndex, term: Term): readonly unknown[] | undefined {
     const here = this.#pending.get(index);
     if (here === undefined) return undefined;

@@ -25,6 +25,13 @@ export class PendingReads {
     this.#confirmed.push({ index, term, contexts });
   }
 
+  /** Confirmed without a round: it sees everything up to `index`. */
+  addConfirmed(index: LogIndex, context: unknown): void {
+    const last = this.#confirmed.at(-1);
+    if (last?.index === index && last.term === undefined) last.contexts.push(context);
+    else this.#confirmed.push({ index, term: undefined, contexts: [context] });
+  }
+
   confirm(round: number, index: LogIndex): void {
     const contexts = this.#unconfirmed.get(round);
     if (contexts === undefined) return;

@@ -49,7 +49,8 @@ export function openStorage(options: StorageOptions, recorded: FileIdentity): St
       'FOREIGN',
       `Cannot use "${path}": it is not the file that this replica was born with, so the directory ` +
         'was copied or restored, and may be older than what this replica acknowledged. If it was ' +
-        'moved on purpose, and no other copy of it ran since, say so with `holt adopt`',
+        'moved on purpose, and no other copy of it ran since, say so with `holt adopt` (a program ' +
+        'that embeds the library: with `adoptDirectory`)',
     );
   }
   const voteFile = VoteFile.open({ path, identity, files });

@@ -10,17 +10,18 @@
 // - Exclusive locking: there is one connection, so the lock is taken once and the index of the WAL
 //   lives on the heap instead of in a shared-memory file. A read outside a transaction then costs
 //   no system call, and a second process that opens the same directory by mistake is refused. A
-//   snapshot copies the main file between two checkpoints without opening it as a database, which
-//   locks do not hinder.
+//   snapshot copies the main file without opening it as a database, which locks do not hinder.
 // - Memory-mapped reads stay off: an I/O error would arrive as a signal instead of an error.
 
+import assert from 'node:assert/strict';
 import BetterSqlite3 from 'better-sqlite3';
 
 /** 3.51.3 mends a loss of WAL frames when a checkpoint meets a WAL that is being restarted. */
 const sqliteVersionMin = [3, 51, 3] as const;
 
-const pageBytes = 4096;
-const checkpointPages = 1000;
+export const pageBytes = 4096;
+/** Frames in the WAL after which the end of a commit is followed by a checkpoint. */
+export const checkpointPages = 1000;
 
 export type SqlValue = number | bigint | Uint8Array | null;
 
@@ -38,6 +39,14 @@ export interface RowStatement<Row> {
   all(...values: SqlValue[]): Row[];
   /** While it runs, no other statement of the connection may write. */
   iterate(...values: SqlValue[]): IterableIterator<Row>;
+}
+
+export interface CheckpointResult {
+  /** It could not do what it was asked to. */
+  readonly isBusy: boolean;
+  /** In the WAL, and how many of them the database has. Both are 0 after a `TRUNCATE`. */
+  readonly frames: number;
+  readonly checkpointedFrames: number;
 }
 
 export interface DatabaseOptions {
@@ -62,8 +71,10 @@ export class Database {
       assertSqliteVersion(connection);
       // Fixed by the first page written.
       connection.pragma(`page_size = ${pageBytes}`);
-      connection.pragma('journal_mode = WAL');
+      // Before the first write, which for a file that is a snapshot is the change to the WAL: it would
+      // wait until all of a fresh copy is on the disk.
       connection.pragma('synchronous = OFF');
+      connection.pragma('journal_mode = WAL');
       connection.pragma(`wal_autocheckpoint = ${checkpointPages}`);
       connection.pragma(`cache_size = -${Math.floor(options.cacheBytes / 1024)}`);
       connection.pragma('mmap_size = 0');
@@ -74,6 +85,16 @@ export class Database {
       connection.close();
       throw error;
     }
+  }
+
+  /**
+   * Opens a file that is not in use, for reading alone: nothing beside it is made. The file must not be
+   * in WAL mode.
+   */
+  static openReadOnly(path: string): Database {
+    return new Database(
+      new BetterSqlite3(path, { readonly: true, fileMustExist: true, timeout: 0 }),
+    );
   }
 
   get inTransaction(): boolean {
@@ -102,6 +123,26 @@ export class Database {
   /** As `prepareRow`, with every integer a bigint: exact beyond 2^53. */
   prepareExactRow<Row extends readonly unknown[]>(sql: string): RowStatement<Row> {
     return this.#connection.prepare<SqlValue[], Row>(sql).raw().safeIntegers();
+  }
+
+  /** Whether commits are followed by checkpoints, as they are after `open`. */
+  setAutomaticCheckpoints(areOn: boolean): void {
+    this.#connection.pragma(`wal_autocheckpoint = ${areOn ? checkpointPages : 0}`);
+  }
+
+  /**
+   * Outside a transaction. `PASSIVE` copies the pages in the WAL into the main file, after which the
+   * next transaction begins the WAL anew; `TRUNCATE` also empties its file; `NOOP` only counts.
+   */
+  checkpoint(mode: 'NOOP' | 'PASSIVE' | 'TRUNCATE'): CheckpointResult {
+    const rows = this.#connection.pragma(`wal_checkpoint(${mode})`) as readonly {
+      readonly busy: number;
+      readonly log: number;
+      readonly checkpointed: number;
+    }[];
+    const [row] = rows;
+    assert(row !== undefined, 'A checkpoint reports what it did');
+    return { isBusy: row.busy !== 0, frames: row.log, checkpointedFrames: row.checkpointed };
   }
 
   /** Also rolls back an open transaction, as SQLite does. */

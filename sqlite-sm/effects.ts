@@ -12,6 +12,30 @@ export interface FileIdentity {
   readonly birthMs: number;
 }
 
+export interface MachineFileStat extends FileIdentity {
+  readonly byteLength: number;
+  /** When it was last written to, in nanoseconds since the epoch. Compared for equality only. */
+  readonly modifiedNs: bigint;
+}
+
+/** Called once, never before the call that it was handed to has returned. */
+export type FileDone = (error: Error | undefined) => void;
+
+/** An open file. Several reads and writes may be under way at once, in different places of it. */
+export interface MachineFile {
+  /** Fills the buffer; an error where the file ends before. */
+  read(target: Buffer, position: number, done: FileDone): void;
+  /** Bytes read; fewer than asked for only at the end of the file. */
+  readSync(target: Buffer, position: number): number;
+  /** Writes the buffers one behind the other. They must not change until `done`. */
+  write(sources: readonly Buffer[], position: number, done: FileDone): void;
+  writeSync(source: Buffer, position: number): void;
+  /** Also fails for what was written before, through whichever descriptor, and did not get there. */
+  sync(done: FileDone): void;
+  /** Nothing may be under way. */
+  closeSync(): void;
+}
+
 /** Every failure but "there is no such file" is thrown as the file system reports it. */
 export interface MachineFiles {
   /** The whole file; `undefined` when there is none. */
@@ -24,8 +48,19 @@ export interface MachineFiles {
   /** Removes a file; on return its absence is on the disk. No error when there is none. */
   unlinkDurably(path: string): void;
   /** `undefined` when there is no such file. */
-  stat(path: string): FileIdentity | undefined;
+  stat(path: string): MachineFileStat | undefined;
+  /** `read`: an existing file. `create`: a new one for reading and writing; it must not exist. */
+  open(path: string, mode: 'read' | 'create'): MachineFile;
+  /**
+   * Copies a file to a name that must not exist, by sharing its blocks where the file system can.
+   * Not durable; half a copy may be left after an error.
+   */
+  copy(source: string, target: string, done: FileDone): void;
+  /** As `copy`, for a start. Says now and then how far it is. */
+  copySync(source: string, target: string, onProgress: CopyProgress): void;
 }
+
+export type CopyProgress = (copiedBytes: number, totalBytes: number) => void;
 
 export interface MachineTimers {
   /** Calls back once, not before `milliseconds` have passed. Returns what cancels it. */

@@ -26,16 +26,29 @@ export {
   type CommandFlag,
   type CommandGroup,
   commandKeys,
+  containerRefusal,
   type DataCommand,
   type KeySpec,
   type KeySpecFlag,
   keysInRange,
   SlicedRead,
 } from './commands/table.js';
-export type { FileIdentity, MachineFiles, MachineTimers } from './effects.js';
+export type {
+  CopyProgress,
+  FileDone,
+  FileIdentity,
+  MachineFile,
+  MachineFileStat,
+  MachineFiles,
+  MachineTimers,
+} from './effects.js';
 export { type FatalMachineCode, FatalMachineError } from './errors.js';
 export { isMatchAll, matchesGlob } from './glob.js';
+export { checkDatabaseCopy, type DatabaseContents, inspectMarker } from './inspect.js';
+export { KeyspaceCounts } from './keyspace-counts.js';
+export type { MarkerVerdict } from './marker.js';
 export { keySlot, slotCount } from './slot.js';
+export type { SnapshotPoint } from './snapshot.js';
 export {
   type MachineEntry,
   type MachineOptions,

@@ -28,6 +28,7 @@ import { KeyCounters } from './counters.js';
 import type { Database, RowStatement, WriteStatement } from './database.js';
 import { Garbage, type GarbageMemory } from './garbage.js';
 import { KeyWalks, type NamePosition, type PlacedName, type ScanStep } from './key-walks.js';
+import { KeyspaceCounts } from './keyspace-counts.js';
 import { createKeysTable, stringType } from './schema.js';
 import { keySlot } from './slot.js';
 
@@ -90,6 +91,8 @@ export class Keyspace {
   nowMs = 0;
   /** The running read met a key that is due by `nowMs` and not by the stamp. */
   needsTick = false;
+  /** Of the running command. Whoever runs it decides whether they count. */
+  readonly counts = new KeyspaceCounts();
 
   #counters = new KeyCounters();
   readonly #database: Database;
@@ -162,10 +165,13 @@ export class Keyspace {
     this.#stampMs = stampMs;
     this.nowMs = nowMs;
     this.needsTick = false;
+    this.counts.reset();
   }
 
   readHead(name: Buffer): KeyHead | undefined {
-    return this.#unlessDue(this.#statements.head.get(this.#space, keySlot(name), name));
+    const head = this.#unlessDue(this.#statements.head.get(this.#space, keySlot(name), name));
+    this.countLookup(head);
+    return head;
   }
 
   /**
@@ -174,11 +180,32 @@ export class Keyspace {
    */
   readString(name: Buffer): Buffer | null | undefined {
     const row = this.#statements.string.get(this.#space, keySlot(name), name);
-    return row === undefined || this.isDue(row[0]) ? undefined : row[1];
+    if (row === undefined || this.isDue(row[0])) {
+      this.counts.misses += 1;
+      return undefined;
+    }
+    this.counts.hits += 1;
+    return row[1];
   }
 
   readLength(name: Buffer): KeyLength | undefined {
+    const row = this.peekLength(name);
+    this.countLookup(row);
+    return row;
+  }
+
+  /** As `readLength`, and not counted. */
+  peekLength(name: Buffer): KeyLength | undefined {
     return this.#unlessDue(this.#statements.length.get(this.#space, keySlot(name), name));
+  }
+
+  /**
+   * Counts what a write found that answers with it, as GETSET does. What begins with `read` counts by
+   * itself, what begins with `find` does not.
+   */
+  countLookup(found: KeyHead | undefined): void {
+    if (found === undefined) this.counts.misses += 1;
+    else this.counts.hits += 1;
   }
 
   /**
@@ -361,6 +388,7 @@ export class Keyspace {
         if (bytes >= dueBytesMax) return count;
         const [id, slot, type, expiresMs, length] = row;
         this.remove([id, slot, type, expiresMs], db);
+        this.counts.expired += 1;
         count++;
         bytes += length ?? 0;
       }
@@ -415,6 +443,7 @@ export class Keyspace {
     const expiresMs = row[expiryColumn];
     if (expiresMs === null || expiresMs > this.#stampMs) return row;
     this.remove(row, db);
+    this.counts.expired += 1;
     return undefined;
   }
 

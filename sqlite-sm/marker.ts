@@ -9,7 +9,7 @@
 // system and the very file (device, inode, birth time) that is trusted:
 //
 //   open    marker fits           → the database is whole
-//           anything else         → it is deleted and built again from the log
+//           anything else         → it is deleted and made again from a snapshot and the log
 //   delete  1. marker  2. live.db, -wal, -shm     never the other way round: a crash between the
 //   create  1. live.db 2. marker                  two leaves no marker, hence no trust
 //

@@ -1,4 +1,5 @@
-// The tables of live.db. They are plain, so that a snapshot can be read with the sqlite3 shell.
+// The tables of live.db. They are plain, so that a snapshot can be read with the sqlite3 shell, and the
+// comments in their definitions are for whoever types `.schema` there (docs/snapshots.md).
 //
 //   meta         one row: how far this file has come, and what must continue from there
 //   keys         one row per key; a string's bytes are in `value`, NULL for every other type
@@ -48,49 +49,60 @@ export interface Meta {
 }
 
 export function createSchema(database: Database): void {
-  database.execute(`
-    CREATE TABLE meta (
-      id INTEGER PRIMARY KEY CHECK (id = 1),
-      schema_version INTEGER NOT NULL,
-      apply_version INTEGER NOT NULL,
-      applied_index INTEGER NOT NULL,
-      applied_term INTEGER NOT NULL,
-      stamp INTEGER NOT NULL,
-      counter INTEGER NOT NULL
-    );
-    INSERT INTO meta VALUES (1, ${schemaVersion}, 1, 0, 0, 0, 0);
-    CREATE TABLE databases (
-      db INTEGER PRIMARY KEY,
-      space INTEGER NOT NULL
-    );
-    CREATE TABLE dead_spaces (
-      space INTEGER PRIMARY KEY
-    );
-  `);
+  database.execute(metaTable);
+  database.execute(`INSERT INTO meta VALUES (1, ${schemaVersion}, 1, 0, 0, 0, 0)`);
+  database.execute(databasesTable);
+  database.execute(deadSpacesTable);
   createKeysTable(database, 0);
 }
 
 /** Index names are unique in a file, so each generation of the table brings its own. */
 export function createKeysTable(database: Database, generation: number): void {
+  database.execute(keysTable);
   database.execute(`
-    CREATE TABLE keys (
-      id INTEGER PRIMARY KEY,
-      space INTEGER NOT NULL,
-      slot INTEGER NOT NULL,
-      name BLOB NOT NULL,
-      type INTEGER NOT NULL,
-      expires_ms INTEGER,
-      version INTEGER NOT NULL,
-      value BLOB
-    );
     CREATE UNIQUE INDEX keys_by_name_${generation} ON keys (space, slot, name);
     CREATE INDEX keys_by_expiry_${generation} ON keys (space, expires_ms)
       WHERE expires_ms IS NOT NULL;
   `);
 }
 
-/** Throws `FatalMachineError` when a newer program wrote the file, or an older one. */
-export function readMeta(database: Database): Meta {
+// SQLite keeps these texts as they stand, in the file.
+
+const metaTable = `CREATE TABLE meta (
+  id INTEGER PRIMARY KEY CHECK (id = 1), -- there is one row
+  schema_version INTEGER NOT NULL, -- of these tables
+  apply_version INTEGER NOT NULL, -- of what commands mean
+  applied_index INTEGER NOT NULL, -- the last log entry that is in here
+  applied_term INTEGER NOT NULL, -- its term
+  stamp INTEGER NOT NULL, -- its time, ms since 1970; a key is expired when it is due by then
+  counter INTEGER NOT NULL -- the last number given out as an id, a version or a space
+)`;
+
+const databasesTable = `CREATE TABLE databases ( -- only those that FLUSHDB has emptied
+  db INTEGER PRIMARY KEY, -- 0 to 15, as in SELECT
+  space INTEGER NOT NULL -- what its keys have as space; of other databases, it is the number
+)`;
+
+const deadSpacesTable = `CREATE TABLE dead_spaces ( -- keys of these are deleted, bit by bit
+  space INTEGER PRIMARY KEY
+)`;
+
+const keysTable = `CREATE TABLE keys (
+  id INTEGER PRIMARY KEY, -- never used again
+  space INTEGER NOT NULL, -- the number of its database, or see the table databases
+  slot INTEGER NOT NULL, -- CRC16 of the name, as in Redis Cluster: 0 to 16383
+  name BLOB NOT NULL,
+  type INTEGER NOT NULL, -- 1 is a string
+  expires_ms INTEGER, -- ms since 1970; NULL is never
+  version INTEGER NOT NULL, -- another number after every change
+  value BLOB -- of a string
+)`;
+
+/**
+ * Throws `FatalMachineError` when a newer program wrote the file, or an older one. `name` is what to
+ * call the file then.
+ */
+export function readMeta(database: Database, name = 'live.db'): Meta {
   const row = database
     .prepareRow<[number, number, number, number, number, number]>(
       `SELECT schema_version, apply_version, applied_index, applied_term, stamp, counter
@@ -98,19 +110,19 @@ export function readMeta(database: Database): Meta {
     )
     .get();
   if (row === undefined) {
-    throw new FatalMachineError('resource', 'Cannot read live.db: its meta row is missing');
+    throw new FatalMachineError('resource', `Cannot read ${name}: its meta row is missing`);
   }
   const [schema, applyVersion, appliedIndex, appliedTerm, stamp, counter] = row;
   if (schema !== schemaVersion) {
     throw new FatalMachineError(
       schema > schemaVersion ? 'unsupportedVersion' : 'outdated',
-      `Cannot read live.db: its schema version is ${schema}, this program reads ${schemaVersion}`,
+      `Cannot read ${name}: its schema version is ${schema}, this program reads ${schemaVersion}`,
     );
   }
   if (applyVersion > applyVersionMax) {
     throw new FatalMachineError(
       'unsupportedVersion',
-      `Cannot apply to live.db: its apply version is ${applyVersion}, ` +
+      `Cannot apply to ${name}: its apply version is ${applyVersion}, ` +
         `this program knows ${applyVersionMax}`,
     );
   }

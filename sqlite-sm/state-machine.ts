@@ -44,15 +44,19 @@ import {
   type Command,
   CommandTable,
   type DataCommand,
-  type SlicedRead,
+  SlicedRead,
 } from './commands/table.js';
-import { Database, sqliteErrorCode, type WriteStatement } from './database.js';
+import { type Database, sqliteErrorCode, type WriteStatement } from './database.js';
 import { stateDigest } from './digest.js';
-import type { MachineFiles, MachineTimers } from './effects.js';
+import type { CopyProgress, FileDone, MachineFiles, MachineTimers } from './effects.js';
 import { FatalMachineError } from './errors.js';
 import { Keyspace } from './keyspace.js';
+import { KeyspaceCounts } from './keyspace-counts.js';
+import { createEmptyDatabase, LiveDatabase, removeDatabaseFiles } from './live-database.js';
 import { checkMarker, removeMarker, writeMarker } from './marker.js';
-import { createSchema, readMeta } from './schema.js';
+import { readMeta } from './schema.js';
+import { checkSnapshot, type SnapshotPoint, snapshotPath } from './snapshot.js';
+import { SnapshotWriter } from './snapshot-writer.js';
 
 /** How long applied entries may wait for their commit to SQLite. */
 export const transactionMillisecondsMax = 25;
@@ -77,9 +81,9 @@ export interface MachineEntry {
   readonly term: number;
   /** The leader's clock in milliseconds since the epoch; never below the entry before it. */
   readonly stamp: number;
-  /** A `noop` carries no commands; its index, term and stamp count all the same. */
-  readonly kind: 'noop' | 'command';
-  /** Commands back to back, as command-codec.ts writes them. */
+  /** Only a `command` carries commands; of the others index, term and stamp count all the same. */
+  readonly kind: 'noop' | 'command' | 'configuration';
+  /** Of a `command`: commands back to back, as command-codec.ts writes them. */
   readonly payload: Buffer;
 }
 
@@ -104,32 +108,51 @@ export interface MachineOptions {
   readonly transactionReplyBytesMax?: number;
   /** Commands besides the built-in ones. The same on every replica, as all commands must be. */
   readonly commands?: readonly DataCommand[];
+  /** Where the lookups of answered commands are counted; its owner may reset it. */
+  readonly counts?: KeyspaceCounts;
   /**
    * Told of a mistake in a command's code, after the command was undone; for a log line. Without a
    * name: the command threw once, and not when it was run again.
    */
   readonly onCommandFailure?: (error: unknown, commandName: string | undefined) => void;
+  /**
+   * Asked when what an earlier run left cannot be trusted: the directory of a snapshot that is known to
+   * be whole, to start from. Without one the machine starts empty.
+   */
+  readonly restoreFrom?: () => string | undefined;
+  /** How far the copy of that snapshot is; for a log line. */
+  readonly onRestoreProgress?: CopyProgress;
 }
 
 interface Start {
-  readonly from: 'live' | 'empty';
+  readonly from: 'live' | 'snapshot' | 'empty';
   readonly reason: string;
 }
 
+/** What every transaction begins and ends with. */
+interface TransactionStatements {
+  readonly begin: WriteStatement;
+  readonly commit: WriteStatement;
+  readonly saveMeta: WriteStatement;
+}
+
 export class SqliteStateMachine {
-  /** `live`: the file of an earlier run was whole. `empty`: it starts at index 0. */
-  readonly startedFrom: 'live' | 'empty';
+  /**
+   * `live`: the file of an earlier run was whole. `snapshot`: it was not, and the machine goes on from
+   * `restoreFrom`. `empty`: it starts at index 0.
+   */
+  readonly startedFrom: 'live' | 'snapshot' | 'empty';
   /** Why, as a phrase for a log line: `the marker is of another boot`. */
   readonly startReason: string;
 
   readonly #options: MachineOptions;
-  readonly #database: Database;
   readonly #databasePath: string;
-  readonly #keyspace: Keyspace;
   readonly #commands: CommandTable;
-  readonly #begin: WriteStatement;
-  readonly #commit: WriteStatement;
-  readonly #saveMeta: WriteStatement;
+  readonly #counts: KeyspaceCounts;
+  /** This and what is made from it: another one after `readSnapshot`. */
+  #live: LiveDatabase;
+  #keyspace: Keyspace;
+  #statements: TransactionStatements;
 
   /** Of the last entry applied, whether or not it is committed to SQLite. */
   #appliedIndex = 0;
@@ -143,17 +166,22 @@ export class SqliteStateMachine {
   #cancelFlush: (() => void) | undefined;
   /** Commands of the running entry whose turn is over: executed, and answered if there is a sink. */
   #position = 0;
+  /** The running command is answered: what it looks up counts. Its twin on another replica does not. */
+  #isHeard = false;
   #sinkFailure: { readonly error: unknown } | undefined;
-  #state: 'open' | 'failed' | 'closed' = 'open';
+  /** The one that is being written. */
+  #snapshot: SnapshotWriter | undefined;
+  #state: 'open' | 'installing' | 'failed' | 'closed' = 'open';
 
   /**
-   * Opens what an earlier run left, if it can be trusted, or starts empty. Throws
-   * `FatalMachineError` when the file was written by a newer program, and whatever the files or
-   * SQLite report.
+   * Opens what an earlier run left, if it can be trusted; otherwise goes on from `restoreFrom`, or starts
+   * empty. Throws `FatalMachineError` when the file or the snapshot was written by a newer program, or
+   * the snapshot by one too old, and whatever the files or SQLite report.
    */
   static open(options: MachineOptions): SqliteStateMachine {
+    const { files } = options;
     const path = `${options.directory}/live.db`;
-    const verdict = checkMarker(options.files, path, options.bootId);
+    const verdict = checkMarker(files, path, options.bootId);
     let { reason } = verdict;
     if (verdict.isTrusted) {
       try {
@@ -165,21 +193,26 @@ export class SqliteStateMachine {
       }
     }
 
+    const directory = options.restoreFrom?.();
+    const snapshot = directory === undefined ? undefined : snapshotPath(directory);
+    if (snapshot !== undefined) checkSnapshot(snapshot);
     // The marker goes first and comes last: see marker.ts.
-    removeMarker(options.files, path);
-    for (const suffix of ['-wal', '-shm', '']) options.files.unlinkDurably(path + suffix);
-    // A verified snapshot, once there are any, is copied to `path` at this point instead.
-    createDatabase(options, path);
-    writeMarker(options.files, path, options.bootId);
-    return SqliteStateMachine.#load(options, path, { from: 'empty', reason });
+    removeMarker(files, path);
+    removeDatabaseFiles(files, path);
+    if (snapshot === undefined) createEmptyDatabase(path, cacheBytes(options));
+    else files.copySync(snapshot, path, options.onRestoreProgress ?? (() => {}));
+    const from = snapshot === undefined ? 'empty' : 'snapshot';
+    return SqliteStateMachine.#load(options, path, { from, reason });
   }
 
   static #load(options: MachineOptions, path: string, start: Start): SqliteStateMachine {
-    const database = openDatabase(options, path);
+    const live = LiveDatabase.open(options.files, path, cacheBytes(options));
     try {
-      return new SqliteStateMachine(options, path, database, start);
+      const machine = new SqliteStateMachine(options, path, live, start);
+      if (start.from !== 'live') writeMarker(options.files, path, options.bootId);
+      return machine;
     } catch (error) {
-      database.close();
+      live.close();
       throw error;
     }
   }
@@ -187,25 +220,22 @@ export class SqliteStateMachine {
   private constructor(
     options: MachineOptions,
     databasePath: string,
-    database: Database,
+    live: LiveDatabase,
     start: Start,
   ) {
     this.startedFrom = start.from;
     this.startReason = start.reason;
     this.#options = options;
-    this.#database = database;
     this.#databasePath = databasePath;
+    this.#counts = options.counts ?? new KeyspaceCounts();
     this.#commands = new CommandTable([
       ...dataCommands,
       ...internalCommands,
       ...(options.commands ?? []),
     ]);
-    this.#begin = database.prepareWrite('BEGIN IMMEDIATE');
-    this.#commit = database.prepareWrite('COMMIT');
-    this.#saveMeta = database.prepareWrite(
-      'UPDATE meta SET applied_index = ?, applied_term = ?, stamp = ?, counter = ? WHERE id = 1',
-    );
-    this.#keyspace = new Keyspace(database, options.random);
+    this.#live = live;
+    this.#statements = prepareStatements(live.database);
+    this.#keyspace = new Keyspace(live.database, options.random);
     this.#reload();
   }
 
@@ -237,6 +267,11 @@ export class SqliteStateMachine {
     return this.#applyVersion;
   }
 
+  /** A snapshot takes the place of the state: nothing may be applied or read until it has. */
+  get isInstalling(): boolean {
+    return this.#state === 'installing';
+  }
+
   /** Keys of a database, those that are due but not yet deleted included. */
   keyCount(db: number): number {
     return this.#keyspace.counters.keys(db);
@@ -253,11 +288,13 @@ export class SqliteStateMachine {
 
   /** Up to `limit` names of keys in a slot, those that are due but not yet deleted included. */
   namesInSlot(db: number, slot: number, limit: number): Buffer[] {
+    if (this.isInstalling) return [];
     return this.#look(() => this.#keyspace.readNamesInSlot(db, slot, limit));
   }
 
   /** Whether an entry of this stamp with `expireDueCommand` would delete keys. */
   hasDueKeys(stamp: number): boolean {
+    if (this.isInstalling) return false;
     return this.#look(() => this.#keyspace.hasDue(stamp));
   }
 
@@ -315,7 +352,10 @@ export class SqliteStateMachine {
     this.#keyspace.enter(db, this.#lastStamp, Math.max(nowMs, this.#lastStamp));
     try {
       const reply = run(this.#keyspace);
-      return this.#keyspace.needsTick ? needsTick : reply;
+      // It will come again, and be counted then.
+      if (this.#keyspace.needsTick) return needsTick;
+      this.#counts.add(this.#keyspace.counts);
+      return reply;
     } catch (error) {
       this.#failIfFatal(error);
       this.#options.onCommandFailure?.(error, commandName);
@@ -342,6 +382,40 @@ export class SqliteStateMachine {
     }
   }
 
+  /**
+   * Runs a transaction of reads outside the log, in one go: its replies, or a null array when a
+   * watched key has another version. `record` is one of `encodeTransaction`; `nowMs` and `needsTick`
+   * as with `read`.
+   */
+  readTransaction(record: Buffer, nowMs: number): Reply | typeof needsTick {
+    const transaction = decodeRecord(record, 0);
+    assert(transaction.kind === transactionKind, 'A transaction is expected');
+    for (const { db, name, version } of transaction.watched) {
+      const versions = this.readVersions(db, [name], nowMs);
+      if (versions === needsTick) return needsTick;
+      if (versions[0] !== version) return nullArrayReply;
+    }
+    const replies: Reply[] = [];
+    let bytesLeft = this.#options.transactionReplyBytesMax ?? transactionReplyBytesMax;
+    for (const { db, args } of transaction.commands) {
+      const reply = bytesLeft > 0 ? this.#readWhole(db, args, nowMs) : replyTooLong;
+      if (reply === needsTick) return needsTick;
+      bytesLeft -= replyBytes(reply);
+      replies.push(bytesLeft > 0 ? reply : replyTooLong);
+    }
+    return replies;
+  }
+
+  /** As `read`, without slices. */
+  #readWhole(db: number, args: readonly Buffer[], nowMs: number): Reply | typeof needsTick {
+    const reply = this.read(db, args, nowMs);
+    if (!(reply instanceof SlicedRead)) return reply;
+    for (;;) {
+      const slice = this.readSlice(db, reply, nowMs);
+      if (slice !== undefined) return slice;
+    }
+  }
+
   /** Commits the open transaction, if there is one. */
   flush(): void {
     this.#assertOpen();
@@ -349,24 +423,25 @@ export class SqliteStateMachine {
     this.#cancelFlush = undefined;
     if (!this.#database.inTransaction) return;
     try {
-      this.#saveMeta.run(
+      this.#statements.saveMeta.run(
         this.#appliedIndex,
         this.#appliedTerm,
         this.#lastStamp,
         this.#keyspace.counter,
       );
-      this.#commit.run();
+      this.#statements.commit.run();
     } catch (error) {
       throw this.#fail(error);
     }
     this.#flushedIndex = this.#appliedIndex;
     this.#unflushed.length = 0;
     this.#unflushedBytes = 0;
+    this.#snapshot?.onCommit();
   }
 
   /** Whether rows that no command can reach wait for `reclaim`. */
   get hasGarbage(): boolean {
-    return this.#keyspace.hasDeadRows;
+    return !this.isInstalling && this.#keyspace.hasDeadRows;
   }
 
   /**
@@ -398,12 +473,127 @@ export class SqliteStateMachine {
     });
   }
 
+  /**
+   * Writes the state into `directory`, which exists and is empty, while entries go on being applied:
+   * `at` is the last entry that it includes, one between the call and `done`. Nothing is durable then.
+   *
+   * One at a time. After an error the machine goes on as if nothing had been, unless it is a
+   * `FatalMachineError`: then live.db itself is not what was written, and the owner ends the process.
+   */
+  writeSnapshot(
+    directory: string,
+    done: (error: Error | undefined, at: SnapshotPoint | undefined) => void,
+  ): void {
+    this.#assertOpen();
+    assert(this.#snapshot === undefined, 'One snapshot at a time');
+    this.#snapshot = new SnapshotWriter({
+      files: this.#options.files,
+      database: this.#database,
+      databasePath: this.#databasePath,
+      databaseFile: this.#live.file,
+      targetPath: snapshotPath(directory),
+      commit: () => {
+        this.flush();
+        return { index: this.#appliedIndex, term: this.#appliedTerm, stamp: this.#lastStamp };
+      },
+      onSyncFailure: (error) => this.#onSyncFailure(error),
+      done: (error, at) => {
+        this.#snapshot = undefined;
+        done(error, at);
+      },
+    });
+  }
+
+  /**
+   * Replaces the state by that of a directory that `writeSnapshot` filled; the directory stays as it is.
+   * Until `done`, nothing may be called but `close`, and what tells numbers. Then the applied index and
+   * all the rest are the snapshot's.
+   *
+   * A snapshot that this program cannot read is refused before anything is touched. After any other
+   * error the state is gone; the next start begins with a snapshot, as after a power loss.
+   */
+  readSnapshot(directory: string, done: FileDone): void {
+    this.#assertOpen();
+    const source = snapshotPath(directory);
+    try {
+      checkSnapshot(source);
+    } catch (error) {
+      queueMicrotask(() => done(error as Error));
+      return;
+    }
+    this.#state = 'installing';
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    const replace = (): void => this.#replaceState(source, done);
+    if (this.#snapshot === undefined) replace();
+    else this.#snapshot.stop(new Error('another snapshot is being installed'), replace);
+  }
+
+  #replaceState(source: string, done: FileDone): void {
+    const { files } = this.#options;
+    const path = this.#databasePath;
+    const failure = this.#tryInstall(() => {
+      // The marker goes first and comes last: see marker.ts.
+      removeMarker(files, path);
+      this.#live.close();
+      removeDatabaseFiles(files, path);
+    });
+    if (failure !== undefined) {
+      queueMicrotask(() => done(failure));
+      return;
+    }
+    files.copy(source, path, (error) => {
+      const result = this.#tryInstall(() => {
+        if (error !== undefined) throw error;
+        this.#openInstalled();
+      });
+      done(result);
+    });
+  }
+
+  /** A step from which there is no way back. Returns what went wrong. */
+  #tryInstall(step: () => void): Error | undefined {
+    if (this.#state === 'closed')
+      return new Error('Cannot install a snapshot: the machine was closed');
+    try {
+      step();
+      return undefined;
+    } catch (error) {
+      return this.#fail(error, 'install a snapshot');
+    }
+  }
+
+  #openInstalled(): void {
+    const options = this.#options;
+    this.#live = LiveDatabase.open(options.files, this.#databasePath, cacheBytes(options));
+    this.#statements = prepareStatements(this.#database);
+    this.#keyspace = new Keyspace(this.#database, options.random);
+    this.#reload();
+    writeMarker(options.files, this.#databasePath, options.bootId);
+    this.#state = 'open';
+  }
+
+  /** The kernel could not write what SQLite gave it: what it shows of the file may be older. */
+  #onSyncFailure(error: Error): Error {
+    removeMarker(this.#options.files, this.#databasePath);
+    // Closed, or about to be replaced: nobody goes on with the file.
+    return this.#state === 'open' ? this.#fail(error, 'trust live.db') : error;
+  }
+
   /** Commits and closes. The marker stays: the next open trusts the file. */
   close(): void {
     if (this.#state === 'closed') return;
     if (this.#state === 'open') this.flush();
     this.#state = 'closed';
-    this.#database.close();
+    if (this.#snapshot === undefined) return this.#live.close();
+    const live = this.#live;
+    // What is under way in the descriptor ends later.
+    this.#snapshot.stop(new Error('the state machine was closed'), () => live.closeFile());
+    live.closeDatabase();
+  }
+
+  get #database(): Database {
+    return this.#live.database;
   }
 
   /** For what reads the tables and is no command. */
@@ -417,9 +607,11 @@ export class SqliteStateMachine {
   }
 
   #run(entry: MachineEntry, sink: ReplySink | undefined): void {
-    const { payload, stamp } = entry;
+    const { stamp } = entry;
+    const payload = commandsOf(entry);
     let offset = 0;
     this.#position = 0;
+    this.#isHeard = sink !== undefined;
     while (offset < payload.length) {
       const record = decodeRecord(payload, offset);
       offset = record.end;
@@ -471,7 +663,9 @@ export class SqliteStateMachine {
     // Replicas without a sink skip reads, so a write in their guise would make them differ.
     if (decoded.kind === readKind && command.isWrite) return disguisedWrite;
     this.#keyspace.enter(decoded.db, stamp, stamp);
-    return command.run(this.#keyspace, args);
+    const reply = command.run(this.#keyspace, args);
+    if (this.#isHeard) this.#counts.add(this.#keyspace.counts);
+    return reply;
   };
 
   #find(name: Buffer | undefined): Command {
@@ -511,7 +705,7 @@ export class SqliteStateMachine {
   #beginIfNeeded(): void {
     if (this.#database.inTransaction) return;
     try {
-      this.#begin.run();
+      this.#statements.begin.run();
     } catch (error) {
       throw this.#fail(error);
     }
@@ -534,7 +728,7 @@ export class SqliteStateMachine {
     try {
       this.#database.execute('ROLLBACK');
       this.#reload();
-      this.#begin.run();
+      this.#statements.begin.run();
       for (const entry of entries) {
         failures += this.#runGuarded(entry, undefined, 0);
         this.#advance(entry);
@@ -551,7 +745,8 @@ export class SqliteStateMachine {
 
   /** The first `answered` replies are out already. Returns how many commands failed. */
   #runGuarded(entry: MachineEntry, sink: ReplySink | undefined, answered: number): number {
-    const { payload, stamp } = entry;
+    const { stamp } = entry;
+    const payload = commandsOf(entry);
     let offset = 0;
     let failures = 0;
     for (this.#position = 0; offset < payload.length; this.#position++) {
@@ -559,6 +754,7 @@ export class SqliteStateMachine {
       offset = record.end;
       const isSilent = sink === undefined || this.#position < answered;
       if (record.kind === readKind && isSilent) continue;
+      this.#isHeard = !isSilent;
       const execute = (command: DecodedCommand): Reply => {
         const reply = this.#executeGuarded(command, stamp);
         if (reply !== undefined) return reply;
@@ -609,6 +805,7 @@ export class SqliteStateMachine {
     if (this.#state === 'failed') {
       throw new FatalMachineError('failed', 'Cannot use the state machine: it failed before');
     }
+    assert(!this.isInstalling, 'The state is being replaced by a snapshot');
     assert(this.#state === 'open', 'The state machine is closed');
   }
 
@@ -617,18 +814,22 @@ export class SqliteStateMachine {
   }
 
   /** From here on nothing is committed: what the tables hold beyond the last commit is unknown. */
-  #fail(error: unknown): FatalMachineError {
+  #fail(error: unknown, action?: string): FatalMachineError {
     this.#state = 'failed';
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
     // A damaged file is still damaged after a restart; without a marker it is not opened again.
     if (isDamage(error)) removeMarker(this.#options.files, this.#databasePath);
-    if (error instanceof FatalMachineError) return error;
-    return new FatalMachineError(
-      'resource',
-      `Cannot apply entries after index ${this.#appliedIndex}: ${String(error)}`,
-      { cause: error },
-    );
+    const failure =
+      error instanceof FatalMachineError
+        ? error
+        : new FatalMachineError(
+            'resource',
+            `Cannot ${action ?? `apply entries after index ${this.#appliedIndex}`}: ${String(error)}`,
+            { cause: error },
+          );
+    this.#snapshot?.stop(failure);
+    return failure;
   }
 }
 
@@ -648,21 +849,27 @@ function replyBytes(reply: Reply): number {
   return sum;
 }
 
+/** Of other kinds the payload is not for the state machine. */
+function commandsOf({ kind, payload }: MachineEntry): Buffer {
+  return kind === 'command' ? payload : payload.subarray(0, 0);
+}
+
 function internalError(commandName: string): Reply {
   return errorReply(`ERR internal error in '${commandName}' command`);
 }
 
-function openDatabase(options: MachineOptions, path: string): Database {
-  return Database.open(path, { cacheBytes: options.cacheBytes ?? cacheBytesDefault });
+function cacheBytes(options: MachineOptions): number {
+  return options.cacheBytes ?? cacheBytesDefault;
 }
 
-function createDatabase(options: MachineOptions, path: string): void {
-  const database = openDatabase(options, path);
-  try {
-    createSchema(database);
-  } finally {
-    database.close();
-  }
+function prepareStatements(database: Database): TransactionStatements {
+  return {
+    begin: database.prepareWrite('BEGIN IMMEDIATE'),
+    commit: database.prepareWrite('COMMIT'),
+    saveMeta: database.prepareWrite(
+      'UPDATE meta SET applied_index = ?, applied_term = ?, stamp = ?, counter = ? WHERE id = 1',
+    ),
+  };
 }
 
 /** SQLite's errors that follow from the statement and the state, the same on every replica. */

@@ -3,6 +3,7 @@
 // The lock is a SQLite file held in an exclusive transaction: the kernel releases it with the
 // process, however that ends, so there is no stale lock to guess about, as with a pid in a file.
 
+import fs from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { DirectoryError } from './identity.js';
@@ -16,6 +17,27 @@ export function lockDirectory(directory: string): () => void {
     database.close();
     throw new DirectoryError(
       `Cannot use "${directory}": another server is running on it (see its pid file)`,
+      { cause },
+    );
+  }
+  return () => database.close();
+}
+
+/**
+ * As `lockDirectory`, for one who only reads: nothing in the directory changes. Where no server has
+ * ever run there is no lock to take, and one that starts meanwhile goes unnoticed.
+ */
+export function lockForReading(directory: string): () => void {
+  const path = join(directory, 'lock');
+  if (!fs.existsSync(path)) return () => {};
+  const database = new Database(path, { readonly: true, timeout: 0 });
+  try {
+    // Shared with other readers; a server's lock is exclusive.
+    database.exec('BEGIN; SELECT count(*) FROM sqlite_master');
+  } catch (cause) {
+    database.close();
+    throw new DirectoryError(
+      `Cannot use "${directory}": a server is running on it (see its pid file)`,
       { cause },
     );
   }

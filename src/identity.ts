@@ -1,7 +1,8 @@
 // `identity.json`: who a server is, which replicas it hosts, and who the first members were.
 //
-// Written once by `holt init`, with random ids that are never used again. The only later changes
-// are the mark that a replica is born, which carries the identity of its vote file, and `holt adopt`.
+// Written once, by `holt init` or by a server that joins, with random ids that are never used again.
+// The only later changes are the mark that a replica is born, which carries the identity of its vote
+// file, and `holt adopt`. Who takes part now is in the log and the snapshots.
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -32,6 +33,8 @@ export interface HostedReplica {
   readonly replicaId: ReplicaId;
   /** Which file its vote file is; null until the replica has taken part for the first time. */
   readonly born: FileIdentity | null;
+  /** Of a server that joined: how the replica is listed once it is added. */
+  readonly joinsAs?: GroupMember;
 }
 
 export interface Identity {
@@ -43,7 +46,7 @@ export interface Identity {
   /** From 1. */
   readonly serverNumber: number;
   readonly replicas: readonly HostedReplica[];
-  /** The members that each group starts with. */
+  /** The members that each group starts with: nobody, where the server joined it later. */
   readonly groups: readonly { readonly group: number; readonly members: readonly GroupMember[] }[];
 }
 
@@ -66,16 +69,7 @@ export function identityPath(directory: string): string {
 export function newIdentities(addresses: readonly ServerAddress[]): Identity[] {
   const clusterId = randomBytes(16).toString('hex');
   const group = 1;
-  const members: GroupMember[] = addresses.map(({ host, basePort, announced }, at) => ({
-    replicaId: randomBytes(20).toString('hex'),
-    serverNumber: at + 1,
-    host,
-    clientPort: basePort + group,
-    busPort: basePort + group + busPortOffset,
-    ...(announced !== undefined && {
-      announced: { host: announced.host, clientPort: announced.basePort + group },
-    }),
-  }));
+  const members = addresses.map((address, at) => newMember(group, at + 1, address));
   return members.map((member) => ({
     format: 1,
     clusterId,
@@ -84,6 +78,65 @@ export function newIdentities(addresses: readonly ServerAddress[]): Identity[] {
     replicas: [{ group, replicaId: member.replicaId, born: null }],
     groups: [{ group, members }],
   }));
+}
+
+/** The identity of a server that joins, with ids of its own. */
+export function newJoiningIdentity(cluster: {
+  readonly clusterId: string;
+  readonly group: number;
+  readonly serverNumber: number;
+  readonly address: ServerAddress;
+}): Identity {
+  const { clusterId, group, serverNumber, address } = cluster;
+  const joinsAs = newMember(group, serverNumber, address);
+  const { replicaId } = joinsAs;
+  return {
+    format: 1,
+    clusterId,
+    serverId: randomBytes(16).toString('hex'),
+    serverNumber,
+    replicas: [{ group, replicaId, born: null, joinsAs }],
+    groups: [{ group, members: [] }],
+  };
+}
+
+function newMember(
+  group: number,
+  serverNumber: number,
+  { host, basePort, announced }: ServerAddress,
+): GroupMember {
+  return {
+    replicaId: randomBytes(20).toString('hex'),
+    serverNumber,
+    host,
+    clientPort: basePort + group,
+    busPort: basePort + group + busPortOffset,
+    ...(announced !== undefined && {
+      announced: { host: announced.host, clientPort: announced.basePort + group },
+    }),
+  };
+}
+
+/** Throws `DirectoryError`. */
+export function membersOf(identity: Identity, group: number): readonly GroupMember[] {
+  const found = identity.groups.find((candidate) => candidate.group === group);
+  if (found === undefined) throw new DirectoryError(`No members are recorded for group ${group}`);
+  return found.members;
+}
+
+export function hostedReplica(identity: Identity, group: number): HostedReplica {
+  return identity.replicas.find((replica) => replica.group === group)!;
+}
+
+/** This server's replica of a group, with the ports on which it listens. */
+export function ownMember(identity: Identity, group: number): GroupMember {
+  const { replicaId, joinsAs } = hostedReplica(identity, group);
+  const listed = membersOf(identity, group).find((member) => member.replicaId === replicaId);
+  const own = joinsAs ?? listed;
+  if (own === undefined) {
+    throw new DirectoryError(`Replica ${replicaId} is not among the members of group ${group}`);
+  }
+  return own;
 }
 
 /** Throws `DirectoryError`. */

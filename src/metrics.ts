@@ -3,8 +3,10 @@
 // INFO and `docs/metrics.md` are made from this table. A name with `N`, `*` or `<…>` in it stands for
 // several lines; `lines` then gives their names, too.
 
+import { snapshotBytes } from '../raft/index.js';
 import { databaseCount } from '../sqlite-sm/index.js';
 import type { ServerContext } from './client/commands/table.js';
+import type { GroupMember } from './identity.js';
 
 /** The version of Redis whose commands and replies these are. */
 export const redisVersion = '7.2.0';
@@ -47,17 +49,48 @@ function isMaster({ topology }: ServerContext): boolean {
   return topology.master === topology.self;
 }
 
-/** Of a replica only. */
-function ofSlave(read: (context: ServerContext) => Value) {
-  return (context: ServerContext) => (isMaster(context) ? undefined : read(context));
+/** Of a replica only; `master` is the one it follows. */
+function ofSlave(read: (context: ServerContext, master: GroupMember) => Value) {
+  return (context: ServerContext) => {
+    const { master } = context.topology;
+    return master === undefined || isMaster(context) ? undefined : read(context, master);
+  };
+}
+
+function roleOf(context: ServerContext): string {
+  if (context.topology.master === undefined) return 'none';
+  return isMaster(context) ? 'master' : 'slave';
+}
+
+function membershipOf({ topology: { isMember, voters, self } }: ServerContext): string {
+  if (!isMember) return 'none';
+  return voters.includes(self) ? 'voter' : 'learner';
 }
 
 function megabytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(2)}M`;
 }
 
+/** Of the newest snapshot; before the first, when the server started, as in Redis. Since 1970. */
+export function lastSaveSeconds({ snapshots, process }: ServerContext): number {
+  const { newest } = snapshots.status();
+  return Math.floor((newest?.manifest.createdMs ?? process.startedAtMs) / 1000);
+}
+
+/** -1: there is no such time. */
+function wholeSeconds(milliseconds: number | undefined): number {
+  return milliseconds === undefined ? -1 : Math.floor(milliseconds / 1000);
+}
+
 function seconds(microseconds: number): string {
   return (microseconds / 1e6).toFixed(6);
+}
+
+/** A member that was just removed is still told so, and is a peer until then. */
+function roleOfPeer({ topology }: ServerContext, replicaId: string): string {
+  const member = topology.find(replicaId);
+  if (member === undefined) return 'removed';
+  return topology.voters.includes(member) ? 'voter' : 'learner';
 }
 
 /** The replicas that the leader has a link to, as lines of the section `replication`. */
@@ -242,10 +275,44 @@ export const metricSections: readonly MetricSection[] = [
       {
         name: 'rdb_changes_since_last_save',
         kind: 'gauge',
-        meaning: 'Always 0: every acknowledged write is saved',
-        read: () => 0,
+        meaning: 'Entries applied since the newest snapshot; a lost process loses none of them',
+        read: ({ raft, snapshots }) =>
+          Math.max(0, raft().appliedIndex - (snapshots.status().newest?.manifest.index ?? 0)),
       },
-      { name: 'rdb_bgsave_in_progress', kind: 'gauge', meaning: 'Always 0', read: () => 0 },
+      {
+        name: 'rdb_bgsave_in_progress',
+        kind: 'gauge',
+        meaning: '1 while a snapshot is being taken',
+        read: ({ snapshots }) => (snapshots.status().isTaking ? 1 : 0),
+      },
+      {
+        name: 'rdb_last_save_time',
+        kind: 'gauge',
+        unit: 's',
+        meaning:
+          'When the newest snapshot was taken, since 1970; without one, when the server started',
+        read: lastSaveSeconds,
+      },
+      {
+        name: 'rdb_last_bgsave_status',
+        kind: 'text',
+        meaning: '`err` when the last snapshot that was tried failed, else `ok`',
+        read: ({ snapshots }) => (snapshots.status().lastError === undefined ? 'ok' : 'err'),
+      },
+      {
+        name: 'rdb_last_bgsave_time_sec',
+        kind: 'gauge',
+        unit: 's',
+        meaning: 'What the last snapshot took; -1 before the first since the start',
+        read: ({ snapshots }) => wholeSeconds(snapshots.status().lastMs),
+      },
+      {
+        name: 'rdb_current_bgsave_time_sec',
+        kind: 'gauge',
+        unit: 's',
+        meaning: 'For how long one is being taken; -1 when none is',
+        read: ({ snapshots }) => wholeSeconds(snapshots.status().takingMs),
+      },
       {
         name: 'aof_enabled',
         kind: 'gauge',
@@ -253,6 +320,19 @@ export const metricSections: readonly MetricSection[] = [
         read: () => 1,
       },
       { name: 'aof_rewrite_in_progress', kind: 'gauge', meaning: 'Always 0', read: () => 0 },
+      {
+        name: 'disk_free_bytes',
+        kind: 'gauge',
+        unit: 'bytes',
+        meaning: 'Free space on the disk of this replica, looked at once a second',
+        read: ({ disk }) => disk.freeBytes,
+      },
+      {
+        name: 'disk_low',
+        kind: 'gauge',
+        meaning: '1 while writes that need room are refused because of `min-free-disk`',
+        read: ({ disk }) => (disk.isLow ? 1 : 0),
+      },
     ],
   },
   {
@@ -299,10 +379,28 @@ export const metricSections: readonly MetricSection[] = [
         read: ({ statistics }) => statistics.connectionsRejected,
       },
       {
+        name: 'expired_keys',
+        kind: 'counter',
+        meaning: 'Keys deleted because they were due, by entries that this replica answered',
+        read: ({ statistics }) => statistics.keyspace.expired,
+      },
+      {
         name: 'evicted_keys',
         kind: 'counter',
         meaning: 'Always 0: no key is ever evicted',
         read: () => 0,
+      },
+      {
+        name: 'keyspace_hits',
+        kind: 'counter',
+        meaning: 'Keys that commands which read looked for and found',
+        read: ({ statistics }) => statistics.keyspace.hits,
+      },
+      {
+        name: 'keyspace_misses',
+        kind: 'counter',
+        meaning: 'Keys that commands which read looked for and did not find',
+        read: ({ statistics }) => statistics.keyspace.misses,
       },
       {
         name: 'total_error_replies',
@@ -334,6 +432,19 @@ export const metricSections: readonly MetricSection[] = [
         meaning: 'Reads answered from the state, without an entry',
         read: ({ statistics }) => statistics.keyspaceReads,
       },
+      {
+        name: 'total_follower_reads',
+        kind: 'counter',
+        meaning:
+          'Reads after READONLY that the leader confirmed for this replica, with those for a newer stamp',
+        read: ({ statistics }) => statistics.followerReads,
+      },
+      {
+        name: 'total_follower_reads_redirected',
+        kind: 'counter',
+        meaning: 'Reads after READONLY that waited here in vain and were sent to the leader',
+        read: ({ statistics }) => statistics.followerReadsRedirected,
+      },
     ],
   },
   {
@@ -343,20 +454,21 @@ export const metricSections: readonly MetricSection[] = [
       {
         name: 'role',
         kind: 'text',
-        meaning: '`master` at the leader, `slave` elsewhere',
-        read: (context) => (isMaster(context) ? 'master' : 'slave'),
+        meaning:
+          '`master` at the leader, `slave` elsewhere, `none` where it is no member of its group',
+        read: roleOf,
       },
       {
         name: 'master_host',
         kind: 'text',
         meaning: "The leader's host, at a follower",
-        read: ofSlave(({ topology }) => topology.master.host),
+        read: ofSlave((_context, master) => master.host),
       },
       {
         name: 'master_port',
         kind: 'text',
         meaning: "The leader's client port, at a follower",
-        read: ofSlave(({ topology }) => topology.master.clientPort),
+        read: ofSlave((_context, master) => master.clientPort),
       },
       {
         name: 'master_link_status',
@@ -530,6 +642,25 @@ export const metricSections: readonly MetricSection[] = [
         read: ({ raft }) => raft().role,
       },
       {
+        name: 'raft_membership',
+        kind: 'text',
+        meaning:
+          '`voter`, `learner`, or `none` where it waits to be added or was removed, as far as it knows',
+        read: membershipOf,
+      },
+      {
+        name: 'raft_voters',
+        kind: 'gauge',
+        meaning: 'Members that decide, as far as this replica knows',
+        read: ({ topology }) => topology.voters.length,
+      },
+      {
+        name: 'raft_learners',
+        kind: 'gauge',
+        meaning: 'Members that only receive the log',
+        read: ({ topology }) => topology.learners.length,
+      },
+      {
         name: 'raft_serving',
         kind: 'gauge',
         meaning: '1 at a leader that takes commands: it has applied an entry of its own term',
@@ -580,15 +711,64 @@ export const metricSections: readonly MetricSection[] = [
         read: ({ raft }) => raft().logBytes,
       },
       {
+        name: 'raft_base_index',
+        kind: 'gauge',
+        meaning: 'Entries up to this index are behind a snapshot and gone from the log',
+        read: ({ raft }) => raft().baseIndex,
+      },
+      {
+        name: 'raft_snapshot_index',
+        kind: 'gauge',
+        meaning: 'Index of the last entry in the newest snapshot; 0 without one',
+        read: ({ snapshots }) => snapshots.status().newest?.manifest.index ?? 0,
+      },
+      {
+        name: 'raft_snapshot_bytes',
+        kind: 'gauge',
+        unit: 'bytes',
+        meaning: 'Size of the newest snapshot',
+        read: ({ snapshots }) => {
+          const { newest } = snapshots.status();
+          return newest === undefined ? 0 : snapshotBytes(newest.manifest);
+        },
+      },
+      {
+        name: 'raft_snapshot_log_bytes',
+        kind: 'gauge',
+        unit: 'bytes',
+        meaning: 'Log written since the newest snapshot',
+        read: ({ snapshots }) => snapshots.status().logBytes,
+      },
+      {
         name: 'raft_peerN',
         kind: 'text',
         meaning:
-          'Another member: whether there is a link to it, and what a leader knows of its log',
+          'Another member: whether there is a link to it, what a leader knows of its log, and its role',
+        lines: (context) =>
+          context
+            .raft()
+            .peers.map((peer, at) => [
+              `raft_peer${at}`,
+              `id=${peer.replicaId},linked=${peer.isLinked ? 1 : 0},` +
+                `match=${peer.matchIndex ?? ''},state=${peer.state ?? ''},` +
+                `role=${roleOfPeer(context, peer.replicaId)}`,
+            ]),
+      },
+      {
+        name: 'raft_installing',
+        kind: 'gauge',
+        meaning: '1 while the state is replaced by that of a snapshot: nothing is read here',
+        read: ({ raft }) => (raft().isInstalling ? 1 : 0),
+      },
+      {
+        name: 'raft_snapshot_transferN',
+        kind: 'text',
+        meaning:
+          'A snapshot on its way: to or from whom, and how many of its bytes the receiver has',
         lines: ({ raft }) =>
-          raft().peers.map((peer, at) => [
-            `raft_peer${at}`,
-            `id=${peer.replicaId},linked=${peer.isLinked ? 1 : 0},` +
-              `match=${peer.matchIndex ?? ''},state=${peer.state ?? ''}`,
+          raft().snapshotTransfers.map(({ direction, peer, doneBytes, totalBytes }, at) => [
+            `raft_snapshot_transfer${at}`,
+            `direction=${direction},peer=${peer},done=${doneBytes},total=${totalBytes}`,
           ]),
       },
     ],

@@ -19,6 +19,8 @@ export interface OptionRow {
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
+  /** Of texts: several values, separated by blanks, which a config file need not quote. */
+  readonly isList?: true;
   /** One sentence, without a full stop. */
   readonly meaning: string;
   /** Where it is not obvious. */
@@ -46,12 +48,29 @@ export const serverOptionTable = {
     meaning: "The server's directory, as made by `holt init`",
     redisDiffers: 'there it can be changed while the server runs',
   },
+  join: {
+    type: 'text',
+    default: '',
+    meaning:
+      'host:port where clients reach a member of a running cluster, for a directory that is new or ' +
+      'empty: it becomes that of a server which waits to be added (`holt members add`)',
+  },
+  'join-as': {
+    type: 'text',
+    default: '',
+    meaning:
+      'With `join`: host:port of this server, its base port, where the others reach it; a directory ' +
+      'called server-N makes it server N, any other the next one',
+  },
   bind: {
     type: 'text',
     default: '127.0.0.1',
+    isList: true,
     meaning:
-      'Address to listen on; other than loopback it needs a password (`requirepass`) and a bus secret',
-    redisDiffers: 'there it takes several addresses, and can be changed while the server runs',
+      'Addresses to listen on for clients and other servers, separated by blanks; `*` is every IPv4 ' +
+      'and `::*` every IPv6 address, one behind `-` may be missing; others than loopback need a ' +
+      'password (`requirepass`) and a bus secret',
+    redisDiffers: 'there it can be changed while the server runs',
   },
   'announce-host': {
     type: 'text',
@@ -182,6 +201,29 @@ export const serverOptionTable = {
     meaning: 'How long a command waits for a leader before it is answered CLUSTERDOWN',
     whyDefault: 'most elections are over by then, and several clients do not retry CLUSTERDOWN',
   },
+  'follower-read-timeout-ms': {
+    type: 'integer',
+    default: 500,
+    unit: 'ms',
+    min: 10,
+    max: 60_000,
+    meaning:
+      'How long a read after READONLY waits at a follower before its client is sent to the leader',
+    whyDefault:
+      'a question to the leader that got lost is asked again within this time, and a leader that is ' +
+      'silent for longer is about to be replaced',
+  },
+  'read-mode': {
+    type: 'choice',
+    default: 'readindex',
+    choices: ['readindex', 'lease'],
+    meaning:
+      'How a leader knows at a read that it still leads: `readindex` asks a majority, `lease` trusts ' +
+      'that a majority which answered a moment ago elects nobody else for an election timeout: the ' +
+      'same on all servers, and only where their monotonic clocks keep pace within a tenth and never ' +
+      'stand still (as in a virtual machine that is frozen or moved)',
+    whyDefault: 'it needs no clocks, and many reads share one question',
+  },
   'max-segment-file-size': {
     type: 'memory',
     default: 64 * MiB,
@@ -189,6 +231,35 @@ export const serverOptionTable = {
     min: MiB,
     max: 1024 * MiB,
     meaning: 'Size that files of the Raft log grow to',
+  },
+  'snapshot-min-log-size': {
+    type: 'memory',
+    default: 256 * MiB,
+    unit: 'bytes',
+    min: MiB,
+    max: 1024 * 1024 * MiB,
+    meaning:
+      'Log since the last snapshot from which the next is taken, unless half of that snapshot is more',
+    whyDefault: 'a restart applies that much in some seconds, and the disk has it to spare',
+  },
+  'snapshot-period-seconds': {
+    type: 'integer',
+    default: 3600,
+    unit: 's',
+    min: 1,
+    max: 31_536_000,
+    meaning:
+      'A snapshot is also taken when the last one is this old and anything was written since',
+    whyDefault: 'where little is written, the log would otherwise reach back for weeks',
+  },
+  'snapshots-kept': {
+    type: 'integer',
+    default: 1,
+    min: 1,
+    max: 1000,
+    meaning:
+      'Snapshots that are kept, with the log behind the oldest of them; those that are held come on top',
+    whyDefault: 'each takes the room of all data',
   },
   'sqlite-cache-size': {
     type: 'memory',
@@ -198,6 +269,18 @@ export const serverOptionTable = {
     max: 1024 * 1024 * MiB,
     meaning: "Page cache of a replica's SQLite database",
     whyDefault: 'what changes between two commits fits, and the kernel caches the file besides',
+  },
+  'min-free-disk': {
+    type: 'memory',
+    default: 1024 * MiB,
+    unit: 'bytes',
+    min: 0,
+    max: 1024 * 1024 * MiB,
+    isMutable: true,
+    meaning:
+      "Free space on the leader's disk below which it answers MISCONF to writes that need more, until " +
+      'there is an eighth above it; 0: never',
+    whyDefault: 'some seconds of writes at full speed, and then room for deletes and snapshots',
   },
   'log-level': {
     type: 'choice',

@@ -5,12 +5,15 @@
 //                  ▲                           │                │
 //                  └──────── replies ──────────┴────────────────┘
 
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import {
   BufferPool,
   Bus,
   type Fate,
   type FileIdentity,
+  findRestorable,
+  type Membership,
   nodeChance,
   nodeClock,
   nodeFiles,
@@ -21,16 +24,15 @@ import {
   type RaftOptions,
   type RaftStatus,
   type ReplicaIdentity,
+  SnapshotStore,
+  type Storage,
+  snapshotBytes,
 } from '../raft/index.js';
 import { isErrorReply, okReply, type Reply } from '../resp/index.js';
-import {
-  FatalMachineError,
-  needsTick,
-  SlicedRead,
-  SqliteStateMachine,
-} from '../sqlite-sm/index.js';
+import { FatalMachineError, SqliteStateMachine } from '../sqlite-sm/index.js';
+import { exposedHost, networkOn, parseBind } from './bind-addresses.js';
 import { BlockedClients } from './client/blocked-clients.js';
-import { ClientPort, isLoopback } from './client/client-port.js';
+import { ClientPort } from './client/client-port.js';
 import type { CommandLog } from './client/command-log.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
@@ -38,16 +40,24 @@ import type { PendingCommand } from './client/connection.js';
 import { Dispatcher } from './client/dispatcher.js';
 import { clusterDownReply, movedReply, uncertainReply } from './client/error-replies.js';
 import { ExecutionTimes } from './client/execution-times.js';
-import { LatencyMonitor } from './client/latency-monitor.js';
+import { type LatencyEventName, LatencyMonitor } from './client/latency-monitor.js';
 import { SlowLog } from './client/slow-log.js';
-import type { WatchedKey } from './client/watched-keys.js';
+import { announcedMembers } from './cluster/announced.js';
+import { askIntroduction } from './cluster/introduction.js';
+import { MemberAdministration } from './cluster/member-administration.js';
+import { groupMemberOf } from './cluster/members.js';
 import { Topology } from './cluster/topology.js';
-import { machineFiles } from './files.js';
+import { ConfirmedReads } from './confirmed-reads.js';
+import { DiskWatch } from './disk-watch.js';
+import { freeBytes, machineFiles } from './files.js';
 import { Housekeeping, InternalCommand } from './housekeeping.js';
 import type { GroupMember } from './identity.js';
 import { limits, type ServerOptions } from './options.js';
 import { type CommandContext, ReplicatedMachine } from './replicated-machine.js';
+import { restoreProgress } from './restore-progress.js';
 import { type SettingCheck, Settings } from './settings.js';
+import { SnapshotLeases } from './snapshot-leases.js';
+import { logSnapshot } from './snapshot-log.js';
 import { Statistics } from './statistics.js';
 
 export interface ReplicaConfig {
@@ -56,15 +66,19 @@ export interface ReplicaConfig {
   readonly group: number;
   readonly replicaId: string;
   readonly born: FileIdentity;
-  readonly members: readonly GroupMember[];
+  /** This replica, with the ports on which it listens. */
+  readonly self: GroupMember;
+  /** Who takes part until log or snapshot say otherwise. */
+  readonly membership: Membership;
   readonly options: ServerOptions;
-  /** The same members at the addresses that clients are told. */
-  readonly announced: readonly GroupMember[];
   readonly raft: RaftOptions;
   /** Changes with every start of the operating system. */
   readonly bootId: string;
   readonly process: ServerContext['process'];
 }
+
+/** Addresses by replica id, for the log. */
+type PeerNames = Map<string, string>;
 
 export interface ReplicaEvents {
   /** The process must end: what this replica would say next could be wrong. */
@@ -90,14 +104,19 @@ export class Replica {
   readonly #events: ReplicaEvents;
   readonly #log: Logger;
   readonly #topology: Topology;
+  readonly #peerNames: PeerNames;
   readonly #statistics = new Statistics(nodeClock.monotonicMs());
   readonly #settings: Settings;
   readonly #slowLog = new SlowLog(() => this.#settings.values.slowlogMaxLen);
   readonly #latency = new LatencyMonitor(() => this.#settings.values.latencyMonitorThreshold);
   readonly #times: ExecutionTimes;
   readonly #blocked = new BlockedClients();
+  readonly #disk: DiskWatch;
   readonly #clients: ClientPort;
+  readonly #snapshots: SnapshotStore;
+  readonly #leases: SnapshotLeases;
   readonly #machine: SqliteStateMachine;
+  readonly #reads: ConfirmedReads;
   readonly #node: RaftNode;
   readonly #housekeeping: Housekeeping;
   readonly #sampleTimer: NodeJS.Timeout;
@@ -106,15 +125,14 @@ export class Replica {
   /** Commands that certainly have no effect, whose clients are told the leader once there is one. */
   #stranded: Stranded[] = [];
   #strandedTimer: NodeJS.Timeout | undefined;
-  /** Long reads between two slices. */
-  readonly #slicedReads = new WeakMap<PendingCommand, SlicedRead>();
 
   /** Opens the replica's files, connects it to its peers and to clients. */
   static async start(config: ReplicaConfig, log: Logger, events: ReplicaEvents): Promise<Replica> {
     const pool = new BufferPool(poolBytesMax);
-    const bus = await listenOnBus(config, pool, log);
+    const peerNames: PeerNames = new Map();
+    const bus = await listenOnBus(config, pool, log, peerNames);
     try {
-      const replica = new Replica(config, log, events, bus, pool);
+      const replica = new Replica(config, log, events, bus, pool, peerNames);
       await replica.#listen();
       return replica;
     } catch (error) {
@@ -129,11 +147,14 @@ export class Replica {
     events: ReplicaEvents,
     bus: Bus,
     pool: BufferPool,
+    peerNames: PeerNames,
   ) {
     this.#config = config;
     this.#events = events;
     this.#log = log;
-    this.#topology = new Topology(config.group, config.announced, config.replicaId);
+    this.#peerNames = peerNames;
+    this.#topology = new Topology(config.group, this.#announced([config.self]), config.replicaId);
+    this.#showMembership(config.membership);
     this.#settings = new Settings(config.options, checkSettings(config.options.bind), (change) =>
       this.#onSettings(change),
     );
@@ -157,27 +178,66 @@ export class Replica {
       },
       config.born,
     );
-    this.#machine = openMachine(config, log, events);
+    this.#disk = new DiskWatch({
+      path: config.directory,
+      minFreeBytes: () => this.#settings.values.minFreeDisk,
+      freeBytes,
+      timers: nodeTimers,
+      onChange: (isLow, bytes) => this.#onDiskChange(isLow, bytes),
+      onFailed: (error) => log.warn({ err: error }, 'cannot see how much of the disk is free'),
+    });
+    this.#snapshots = SnapshotStore.open({
+      directory: join(config.directory, 'snapshots'),
+      identity,
+      files: nodeFiles,
+      chance: nodeChance,
+      clock: nodeClock,
+      onWarning: (text) => log.warn(text),
+    });
+    this.#leases = new SnapshotLeases((snapshot) => this.#snapshots.acquire(snapshot), nodeTimers);
+    this.#machine = openMachine(config, this.#statistics, log, events, () =>
+      snapshotToRestore(this.#snapshots, storage.journal, log),
+    );
     this.#clients = new ClientPort({
-      host: config.options.bind,
-      port: ownMember(config).clientPort,
+      addresses: parseBind(config.options.bind),
+      port: config.self.clientPort,
       settings: this.#settings.values,
       statistics: this.#statistics,
       blocked: this.#blocked,
       nowMs: () => nodeClock.wallMs(),
       monotonicMs: () => nodeClock.monotonicMs(),
-      runReads: (reads) => this.#onReadable(reads),
+      runReads: (reads) => this.#reads.run(reads),
       onEvent: (level, text, fields) => log[level](fields, text),
+    });
+    this.#reads = new ConfirmedReads({
+      machine: this.#machine,
+      statistics: this.#statistics,
+      times: this.#times,
+      nowMicroseconds,
+      isReadable: () => !this.#node.isInstalling,
+      redirect: (pending) => this.#onReadsRedirected([pending]),
+      settle: (pending, reply) => this.#settle(pending, reply),
+      requestTick: (pending) => this.#requestTick(pending),
+      later: (callback) => this.#afterTurn(callback),
+      flush: () => this.#clients.flush(),
     });
     this.#node = new RaftNode({
       identity,
-      configuration: { voters: config.members.map((member) => member.replicaId), learners: [] },
+      membership: config.membership,
       options: config.raft,
       ...storage,
+      files: nodeFiles,
+      snapshots: this.#snapshots,
       transport: bus,
       machine: new ReplicatedMachine({
         machine: this.#machine,
         settle: (context, reply) => this.#onReply(context, reply),
+        onBrokenPromise: ({ command }, reply) =>
+          log.error(
+            { command: command?.name, reply },
+            'a write was acknowledged when it was committed, and refused when it was applied',
+          ),
+        onFatal: (error) => events.onFatal(error),
         times: this.#times,
         nowMicroseconds,
       }),
@@ -187,13 +247,19 @@ export class Replica {
       chance: nodeChance,
       events: {
         onLeadershipChange: () => this.#onLeadershipChange(),
+        onMembershipChange: (membership) => this.#onMembershipChange(membership),
         onCommandsDropped: (contexts, fate) => this.#onCommandsDropped(contexts, fate),
-        onReadable: (contexts) => this.#onReadable(contexts),
+        onCommitted: (index, contexts) => this.#onCommitted(index, contexts),
+        onReadable: (contexts, clockMs) => this.#onReadable(contexts, clockMs),
         onReadsDropped: (contexts) => this.#strand(contexts as readonly PendingCommand[]),
+        onReadsRedirected: (contexts) => this.#onReadsRedirected(contexts),
+        onSnapshot: (event) => logSnapshot(log, event),
         onApplied: () => this.#onApplied(),
-        onTurn: () => this.#blocked.check(),
+        onTurn: () => this.#onTurn(),
+        onLogWritten: (milliseconds) => this.#addLatency('aof-fsync-always', milliseconds),
         onFatal: (error) => events.onFatal(error),
         onWarning: (text) => log.warn(text),
+        onInfo: (text) => log.info(text),
       },
     });
     this.#housekeeping = new Housekeeping({
@@ -219,6 +285,7 @@ export class Replica {
       log: this.#node satisfies CommandLog,
       topology: this.#topology,
       holds: this.#clients,
+      disk: this.#disk,
       context: this.#serverContext(),
       statistics: this.#statistics,
       blocked: this.#blocked,
@@ -229,12 +296,14 @@ export class Replica {
     await this.#clients.listen(dispatcher);
     this.#node.start();
     this.#housekeeping.start();
-    const { clientPort, busPort, replicaId } = ownMember(this.#config);
+    this.#disk.start();
+    const { clientPort, busPort, replicaId } = this.#config.self;
     const { lastIndex, term } = this.#node.status();
     this.#log.info(
       { clientPort, busPort, replicaId, term, lastIndex, appliedIndex: this.#machine.appliedIndex },
       'replica started',
     );
+    if (!this.#topology.isMember) this.#log.info('waiting to be added: no member of the group');
   }
 
   status(): RaftStatus & { readonly isServing: boolean } {
@@ -251,7 +320,9 @@ export class Replica {
     clearInterval(this.#sampleTimer);
     clearInterval(this.#loopTimer);
     clearInterval(this.#strandedTimer);
+    this.#leases.stop();
     this.#housekeeping.stop();
+    this.#disk.stop();
     this.#machine.close();
     this.#log.info('replica stopped');
   }
@@ -285,70 +356,46 @@ export class Replica {
     this.#clients.markDirty(pending.connection);
   }
 
+  /**
+   * What no state can refuse is answered now. A read that comes after the answer sees it: its read
+   * index is no lower than the commit index of this moment, on whatever replica it is answered.
+   */
+  #onCommitted(index: number, contexts: readonly unknown[]): void {
+    for (const context of contexts as readonly CommandContext[]) {
+      if (context instanceof InternalCommand || !context.repliesAtCommit) continue;
+      context.connection.session.lastWriteIndex = index;
+      this.#settle(context, okReply);
+    }
+  }
+
+  #onTurn(): void {
+    this.#clients.flush();
+    this.#blocked.check();
+  }
+
   #onApplied(): void {
     this.#clients.flush();
+    this.#clients.onApplied();
     if (this.#node.pendingBytes <= limits.pendingBytesMax / 2) this.#clients.onRoom();
   }
 
-  /** A read may run later than it could: it then sees newer state, of which it may see any. */
-  #onReadable(contexts: readonly unknown[]): void {
-    for (const context of contexts) this.#read(context as PendingCommand);
-    this.#clients.flush();
+  #onReadable(contexts: readonly unknown[], clockMs: number): void {
+    const reads = contexts as readonly PendingCommand[];
+    for (const pending of reads) pending.clockMs = clockMs;
+    if (!this.#node.isLeader) this.#statistics.followerReads += reads.length;
+    this.#reads.run(reads);
   }
 
-  #read(pending: PendingCommand): void {
-    const { connection } = pending;
-    if (connection.isClosed) return this.#settle(pending, null);
-    if (!connection.hasRoom) return connection.park(pending);
-    // A leadership that ended meanwhile: its clock is no longer ours to ask.
-    if (!this.#node.isServing) return this.#strand([pending]);
-    const startedAt = nowMicroseconds();
-    const reply = this.#readNow(pending);
-    const microseconds = pending.microseconds + nowMicroseconds() - startedAt;
-    if (reply === undefined || reply === needsTick) pending.microseconds = microseconds;
-    // Others get their turn, and then the next slice.
-    if (reply === undefined) return this.#afterTurn(() => this.#onReadable([pending]));
-    if (reply === needsTick) {
-      // The key is due by the leader's clock, but the state's clock has not got there: expiry must
-      // not be seen here before every replica agrees on it.
-      this.#node.requestTick(pending);
-      return;
-    }
-    this.#statistics.keyspaceReads += 1;
-    this.#timeRead(pending, microseconds);
-    this.#settle(pending, reply);
+  #requestTick(pending: PendingCommand): void {
+    if (!this.#node.requestTick(pending)) this.#strand([pending]);
   }
 
-  #timeRead(pending: PendingCommand, microseconds: number): void {
-    const { command, statistics, connection, args } = pending;
-    if (command === undefined || statistics === undefined) return;
-    if (!this.#times.add(statistics, microseconds)) return;
-    this.#times.addSlow(command, microseconds, connection.session, args);
-  }
-
-  /** Undefined: there is more to do, in another turn. */
-  #readNow(pending: PendingCommand): Reply | typeof needsTick | undefined {
-    const { database, args, watched } = pending;
-    const nowMs = this.#node.nowMs();
-    if (watched !== undefined) return this.#readWatched(database, watched, nowMs);
-    const reply = this.#machine.read(database, args, nowMs);
-    if (!(reply instanceof SlicedRead)) return reply;
-    const read = this.#slicedReads.get(pending) ?? reply;
-    const slice = this.#machine.readSlice(database, read, nowMs);
-    if (slice === undefined || slice === needsTick) this.#slicedReads.set(pending, read);
-    return slice;
-  }
-
-  #readWatched(
-    database: number,
-    watched: readonly WatchedKey[],
-    nowMs: number,
-  ): Reply | typeof needsTick {
-    const names = watched.map(({ name }) => name);
-    const versions = this.#machine.readVersions(database, names, nowMs);
-    if (versions === needsTick) return needsTick;
-    for (const [at, key] of watched.entries()) key.version = versions[at]!;
-    return okReply;
+  /** They have waited for a part of what a command waits for a leader. */
+  #onReadsRedirected(contexts: readonly unknown[]): void {
+    const reads = contexts as readonly PendingCommand[];
+    this.#statistics.followerReadsRedirected += reads.length;
+    this.#strand(reads, this.#config.options.followerReadTimeoutMs);
+    this.#resolveStranded();
   }
 
   #afterTurn(callback: () => void): void {
@@ -359,7 +406,46 @@ export class Replica {
     const nowMs = nodeClock.monotonicMs();
     const lateMs = nowMs - this.#loopCheckedMs - loopCheckMs;
     this.#loopCheckedMs = nowMs;
-    this.#latency.add('event-loop', Math.floor(nodeClock.wallMs() / 1000), lateMs);
+    this.#addLatency('event-loop', lateMs);
+  }
+
+  #addLatency(event: LatencyEventName, milliseconds: number): void {
+    this.#latency.add(event, Math.floor(nodeClock.wallMs() / 1000), milliseconds);
+  }
+
+  // ---------------------------------------------------------------------------- members
+
+  #onMembershipChange(membership: Membership): void {
+    const wasMember = this.#topology.isMember;
+    this.#showMembership(membership);
+    const { voters, learners, isMember } = this.#topology;
+    const { index } = membership;
+    const numbersOf = (members: readonly GroupMember[]): number[] =>
+      members.map(({ serverNumber }) => serverNumber);
+    this.#log.info(
+      { index, voters: numbersOf(voters), learners: numbersOf(learners) },
+      'membership in effect',
+    );
+    if (!wasMember || isMember) return;
+    this.#log.warn(
+      { index },
+      'removed from the group: this server takes no part any more, and may be stopped',
+    );
+  }
+
+  #showMembership({ voters, learners }: Membership): void {
+    this.#topology.onMembership(
+      this.#announced(voters.map(groupMemberOf)),
+      this.#announced(learners.map(groupMemberOf)),
+    );
+    for (const { replicaId, host, port } of [...voters, ...learners]) {
+      this.#peerNames.set(replicaId, `${host}:${port}`);
+    }
+  }
+
+  /** At the addresses that clients are told. */
+  #announced(members: readonly GroupMember[]): readonly GroupMember[] {
+    return announcedMembers(members, this.#config, this.#config.options);
   }
 
   // ---------------------------------------------------------------------------- leadership
@@ -384,15 +470,17 @@ export class Replica {
     }
     // They were counted as pending, and those who wait for room may be waiting for nothing else.
     if (this.#node.pendingBytes <= limits.pendingBytesMax / 2) this.#clients.onRoom();
-    if (fate === 'refused') return this.#strand(commands);
-    this.#statistics.uncertainReplies += commands.length;
-    for (const pending of commands) this.#settle(pending, uncertainReply);
+    // Committed, answered, and never applied here: it is for the others to apply.
+    const open = commands.filter(({ isSettled }) => !isSettled);
+    if (fate === 'refused') return this.#strand(open);
+    this.#statistics.uncertainReplies += open.length;
+    for (const pending of open) this.#settle(pending, uncertainReply);
     this.#clients.flush();
   }
 
   /** They have no effect, for certain: their clients are sent to the leader when it is known. */
-  #strand(commands: readonly PendingCommand[]): void {
-    const until = nodeClock.monotonicMs() + this.#config.options.electionHoldMs;
+  #strand(commands: readonly PendingCommand[], waitedMs = 0): void {
+    const until = nodeClock.monotonicMs() + this.#config.options.electionHoldMs - waitedMs;
     for (const pending of commands) this.#stranded.push({ pending, until });
     this.#strandedTimer ??= setInterval(() => this.#resolveStranded(), 50);
   }
@@ -420,7 +508,15 @@ export class Replica {
   #onSettings(change: Readonly<Partial<ServerOptions>>): void {
     if (change.requirepass === '') this.#clients.admitAll();
     if (change.logLevel !== undefined) this.#log.level = change.logLevel;
+    if (change.minFreeDisk !== undefined) this.#disk.look();
     this.#log.info({ options: Object.keys(change) }, 'options changed');
+  }
+
+  #onDiskChange(isLow: boolean, bytes: number): void {
+    const figures = { freeBytes: bytes, minFreeDisk: this.#settings.values.minFreeDisk };
+    if (isLow)
+      this.#log.warn(figures, 'the disk is nearly full: writes that need room are refused');
+    else this.#log.info(figures, 'there is room on the disk again: writes are taken');
   }
 
   #serverContext(): ServerContext {
@@ -429,9 +525,10 @@ export class Replica {
       statistics: this.#statistics,
       process: this.#config.process,
       settings: this.#settings,
-      clientPort: ownMember(this.#config).clientPort,
+      clientPort: this.#config.self.clientPort,
       committedIndex: () => this.#machine.flushedIndex,
       nowMs: () => nodeClock.wallMs(),
+      disk: this.#disk,
       raft: () => this.status(),
       keyspace: (database) => ({
         keys: this.#machine.keyCount(database),
@@ -444,11 +541,42 @@ export class Replica {
       blocked: this.#blocked,
       slowLog: this.#slowLog,
       latency: this.#latency,
+      members: this.#memberAdministration(),
+      snapshots: {
+        status: () => this.#node.snapshotStatus,
+        take: (done) => this.#node.takeSnapshot(done),
+        hold: (snapshot, done) =>
+          this.#snapshots.hold(snapshot, (error) => {
+            done(error);
+            this.#blocked.check();
+          }),
+      },
+      leases: this.#leases,
       sleep: (milliseconds) => {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
       },
       serverCommands,
     };
+  }
+
+  #memberAdministration(): MemberAdministration {
+    const { clusterId, self, options } = this.#config;
+    const { busSecret, electionTimeoutMs, electionHoldMs } = options;
+    return new MemberAdministration(
+      {
+        log: this.#node,
+        topology: this.#topology,
+        clusterId,
+        self,
+        askIntroduction: (address) =>
+          askIntroduction(address, { password: this.#settings.values.requirepass, busSecret }),
+        monotonicMs: () => nodeClock.monotonicMs(),
+        sleep: (ms) => new Promise((resolve) => nodeTimers.after(ms, resolve)),
+        electionTimeoutMs,
+        electionHoldMs,
+      },
+      busSecret,
+    );
   }
 }
 
@@ -457,16 +585,12 @@ function nowMicroseconds(): number {
   return nodeClock.monotonicMs() * 1000;
 }
 
-/** This replica's, with the ports that it listens on. */
-function ownMember(config: ReplicaConfig): GroupMember {
-  return config.members.find((member) => member.replicaId === config.replicaId)!;
-}
-
 /** What `checkProtection` refuses at the start must not come about later. */
 function checkSettings(bind: string): SettingCheck {
+  const exposed = exposedHost(parseBind(bind));
   return ({ requirepass }) =>
-    requirepass === '' && !isLoopback(bind)
-      ? { option: 'requirepass', reason: `a server that listens on ${bind} needs a password` }
+    requirepass === '' && exposed !== undefined
+      ? { option: 'requirepass', reason: `a server that listens on ${exposed} needs a password` }
       : undefined;
 }
 
@@ -475,19 +599,26 @@ function identityOf(config: ReplicaConfig): ReplicaIdentity {
   return { clusterId, group, replicaId };
 }
 
-function listenOnBus(config: ReplicaConfig, pool: BufferPool, log: Logger): Promise<Bus> {
-  const self = ownMember(config);
-  const others = config.members.filter((member) => member !== self);
-  const names = new Map(others.map((m) => [m.replicaId, `${m.host}:${m.busPort}`]));
+function listenOnBus(
+  config: ReplicaConfig,
+  pool: BufferPool,
+  log: Logger,
+  names: PeerNames,
+): Promise<Bus> {
+  const addresses = parseBind(config.options.bind);
   return new Promise((resolve, reject) => {
     Bus.listen(
       {
         identity: identityOf(config),
-        host: config.options.bind,
-        port: self.busPort,
-        peers: others.map(({ replicaId, host, busPort }) => ({ replicaId, host, port: busPort })),
+        host: addresses[0]!.host,
+        port: config.self.busPort,
         secret: Buffer.from(config.options.busSecret),
-        network: nodeNetwork,
+        network: networkOn(addresses, nodeNetwork, (host, reason) =>
+          log.warn(
+            { host, port: config.self.busPort, reason },
+            'passing over an address for peers',
+          ),
+        ),
         timers: nodeTimers,
         clock: nodeClock,
         chance: nodeChance,
@@ -503,10 +634,25 @@ function listenOnBus(config: ReplicaConfig, pool: BufferPool, log: Logger): Prom
   });
 }
 
+/** The directory that the state is to begin with, when the database cannot be trusted. */
+function snapshotToRestore(
+  snapshots: SnapshotStore,
+  journal: Storage['journal'],
+  log: Logger,
+): string | undefined {
+  const snapshot = findRestorable(snapshots, journal, (text) => log.error(text));
+  if (snapshot === undefined) return undefined;
+  const { index } = snapshot.manifest;
+  log.info({ index, bytes: snapshotBytes(snapshot.manifest) }, 'the state begins with a snapshot');
+  return snapshot.path;
+}
+
 function openMachine(
   config: ReplicaConfig,
+  statistics: Statistics,
   log: Logger,
   events: ReplicaEvents,
+  restoreFrom: () => string | undefined,
 ): SqliteStateMachine {
   const machine = SqliteStateMachine.open({
     directory: config.directory,
@@ -515,6 +661,9 @@ function openMachine(
     files: machineFiles,
     timers: { after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)) },
     random: () => nodeChance.random(),
+    counts: statistics.keyspace,
+    onRestoreProgress: restoreProgress((fields) => log.info(fields, 'restoring a snapshot')),
+    restoreFrom,
     onCommandFailure: (error, commandName) =>
       log.error({ err: error, command: commandName }, 'a command failed by a mistake of ours'),
   });

@@ -1,11 +1,17 @@
 // Between Raft and SQLite: entries in, replies to the clients that wait out.
 //
 // A thin bridge. Raft calls `apply` with what `reserve` was given for each command of the entry;
-// the state machine answers by position; the command at that position is settled with the answer.
+// the state machine answers by position; the command at that position is settled with the answer,
+// unless it was told OK when the entry was committed: then the answer must be no other.
 
-import type { CommittedEntry, StateMachine } from '../raft/index.js';
-import type { Reply } from '../resp/index.js';
-import { decodeRecord, type ReplySink, type SqliteStateMachine } from '../sqlite-sm/index.js';
+import type { CommittedEntry, SnapshotEnd, StateMachine } from '../raft/index.js';
+import { okReply, type Reply } from '../resp/index.js';
+import {
+  decodeRecord,
+  FatalMachineError,
+  type ReplySink,
+  type SqliteStateMachine,
+} from '../sqlite-sm/index.js';
 import type { PendingCommand } from './client/connection.js';
 import type { ExecutionTimes } from './client/execution-times.js';
 import { InternalCommand } from './housekeeping.js';
@@ -18,6 +24,8 @@ const noBytes = Buffer.alloc(0);
 export class ReplicatedMachine implements StateMachine {
   readonly #machine: SqliteStateMachine;
   readonly #settle: (context: CommandContext, reply: Reply) => void;
+  readonly #onBrokenPromise: (pending: PendingCommand, reply: Reply) => void;
+  readonly #onFatal: (error: Error) => void;
   readonly #sink: ReplySink;
   readonly #times: ExecutionTimes;
   /** A monotonic clock, for statistics only: it must not reach what is applied. */
@@ -34,11 +42,17 @@ export class ReplicatedMachine implements StateMachine {
   constructor(options: {
     readonly machine: SqliteStateMachine;
     readonly settle: (context: CommandContext, reply: Reply) => void;
+    /** A command that was answered OK when it was committed came to another reply. */
+    readonly onBrokenPromise: (pending: PendingCommand, reply: Reply) => void;
+    /** The state is not what was written: this replica cannot go on. */
+    readonly onFatal: (error: Error) => void;
     readonly times: ExecutionTimes;
     readonly nowMicroseconds: () => number;
   }) {
     this.#machine = options.machine;
     this.#settle = options.settle;
+    this.#onBrokenPromise = options.onBrokenPromise;
+    this.#onFatal = options.onFatal;
     this.#times = options.times;
     this.#nowMicroseconds = options.nowMicroseconds;
     this.#sink = { reply: (position, reply) => this.#onReply(position, reply) };
@@ -57,11 +71,7 @@ export class ReplicatedMachine implements StateMachine {
   }
 
   apply(entry: CommittedEntry, contexts: readonly unknown[] | undefined): void {
-    const { kind } = entry;
-    if (kind === 'configuration') {
-      throw new Error('Cannot apply a configuration entry: this version has fixed members');
-    }
-    const { index, term, stamp, payload } = entry;
+    const { index, term, stamp, kind, payload } = entry;
     if (contexts === undefined) {
       this.#machine.apply({ index, term, stamp, kind, payload });
       return;
@@ -77,6 +87,20 @@ export class ReplicatedMachine implements StateMachine {
     this.#payload = noBytes;
   }
 
+  writeSnapshot(
+    directory: string,
+    done: (error: Error | undefined, at: SnapshotEnd | undefined) => void,
+  ): void {
+    this.#machine.writeSnapshot(directory, (error, at) => {
+      if (error instanceof FatalMachineError) this.#onFatal(error);
+      else done(error, at);
+    });
+  }
+
+  readSnapshot(directory: string, done: (error: Error | undefined) => void): void {
+    this.#machine.readSnapshot(directory, done);
+  }
+
   #onReply(position: number, reply: Reply): void {
     const context = this.#contexts[position]!;
     const now = this.#nowMicroseconds();
@@ -84,6 +108,10 @@ export class ReplicatedMachine implements StateMachine {
     this.#startedAt = now;
     if (context instanceof InternalCommand) return this.#settle(context, reply);
     this.#time(context, microseconds, position);
+    if (context.isSettled) {
+      if (reply !== okReply) this.#onBrokenPromise(context, reply);
+      return;
+    }
     if (context.isWrite) context.connection.session.lastWriteIndex = this.#index;
     const runsMore = context.connection.hasOpenTransaction;
     this.#settle(context, reply);

@@ -1,6 +1,6 @@
 // A server: one OS process, one data directory, a replica of each group placed on it.
 //
-//   DIR/server-N/  identity.json  lock  pid  bus-secret  group-G/{vote, log/, live.db}
+//   DIR/server-N/  identity.json  lock  pid  bus-secret  group-G/{vote, log/, live.db, snapshots/}
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -8,18 +8,20 @@ import os from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createStorage, nodeChance, nodeFiles, resolveRaftOptions } from '../raft/index.js';
-import { isLoopback } from './client/client-port.js';
+import { exposedHost, parseBind } from './bind-addresses.js';
 import type { ServerContext } from './client/commands/table.js';
-import { announcedMembers } from './cluster/announced.js';
+import { initialMembership } from './cluster/members.js';
 import { lockDirectory } from './directory-lock.js';
 import {
   DirectoryError,
-  type GroupMember,
   type HostedReplica,
+  hostedReplica,
   type Identity,
+  ownMember,
   readIdentity,
   recordBirth,
 } from './identity.js';
+import { joinCluster } from './join.js';
 import type { ServerOptions } from './options.js';
 import { Replica, type ReplicaConfig } from './replica.js';
 
@@ -40,15 +42,19 @@ export class Server {
   ): Promise<Server> {
     checkProtection(options);
     const { dir: directory } = options;
-    let identity = readIdentity(directory);
+    const isJoining = options.join !== '';
+    // Before the lock, which is a file in it: a directory that is none gets its own sentence.
+    if (!isJoining) readIdentity(directory);
+    else nodeFiles.makeDirectory(directory);
     const unlock = lockDirectory(directory);
     try {
       writePid(directory);
+      let identity = isJoining ? await joinCluster(options, log) : readIdentity(directory);
       const server = serverProcess();
       const replicas: Replica[] = [];
       for (const { group } of identity.replicas) {
         identity = giveBirth(directory, identity, group, options, log);
-        const hosted = identity.replicas.find((replica) => replica.group === group)!;
+        const hosted = hostedReplica(identity, group);
         const config = replicaConfig(options, identity, hosted, server);
         replicas.push(await Replica.start(config, log.child({ group }), { onFatal }));
       }
@@ -81,16 +87,21 @@ export class Server {
 
 /** Redis' protected mode: whoever can be reached from elsewhere has a password and a secret. */
 function checkProtection(options: ServerOptions): void {
-  if (isLoopback(options.bind)) return;
+  const addresses = parseBind(options.bind);
+  if (addresses.length === 0) {
+    throw new DirectoryError(`Cannot listen: bind is "${options.bind}", which names no address`);
+  }
+  const exposed = exposedHost(addresses);
+  if (exposed === undefined) return;
   if (options.requirepass === '') {
     throw new DirectoryError(
-      `Cannot listen on ${options.bind} without a password: give one by --requirepass-file or ` +
+      `Cannot listen on ${exposed} without a password: give one by --requirepass-file or ` +
         'HOLT_REQUIREPASS, or bind to loopback',
     );
   }
   if (options.busSecret === '') {
     throw new DirectoryError(
-      `Cannot listen on ${options.bind} without a bus secret: give one by --bus-secret-file or ` +
+      `Cannot listen on ${exposed} without a bus secret: give one by --bus-secret-file or ` +
         'HOLT_BUS_SECRET, the same on all servers, or bind to loopback',
     );
   }
@@ -104,7 +115,7 @@ function giveBirth(
   options: ServerOptions,
   log: Logger,
 ): Identity {
-  const hosted = identity.replicas.find((replica) => replica.group === group)!;
+  const hosted = hostedReplica(identity, group);
   if (hosted.born !== null) return identity;
   const born = createStorage({
     directory: groupDirectory(directory, group),
@@ -131,24 +142,23 @@ function replicaConfig(
     group,
     replicaId,
     born: born!,
-    members: membersOf(identity, group),
-    announced: announcedMembers(membersOf(identity, group), hosted, options),
+    self: ownMember(identity, group),
+    membership: initialMembership(identity, group),
     options,
     raft: resolveRaftOptions({
       electionTimeoutMilliseconds: options.electionTimeoutMs,
       heartbeatPeriodMilliseconds: options.heartbeatPeriodMs,
       maxSegmentFileSize: options.maxSegmentFileSize,
       uncertainAfterMilliseconds: options.electionHoldMs,
+      followerReadTimeoutMilliseconds: options.followerReadTimeoutMs,
+      readMode: options.readMode === 'lease' ? 'lease' : 'readIndex',
+      snapshotMinLogSize: options.snapshotMinLogSize,
+      snapshotPeriodSeconds: options.snapshotPeriodSeconds,
+      snapshotsKept: options.snapshotsKept,
     }),
     bootId: bootId(),
     process: server,
   };
-}
-
-function membersOf(identity: Identity, group: number): readonly GroupMember[] {
-  const found = identity.groups.find((candidate) => candidate.group === group);
-  if (found === undefined) throw new DirectoryError(`No members are recorded for group ${group}`);
-  return found.members;
 }
 
 export function groupDirectory(directory: string, group: number): string {
@@ -193,7 +203,7 @@ export function holtVersion(): string {
  * Changes with every start of the operating system. Where there is none to be read, every start of
  * the process counts as one: the live database is then rebuilt each time, never wrongly trusted.
  */
-function bootId(): string {
+export function bootId(): string {
   try {
     return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch (error) {

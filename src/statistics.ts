@@ -1,5 +1,6 @@
 // What is counted of a replica, since it started or CONFIG RESETSTAT. `metrics.ts` shows it.
 
+import { KeyspaceCounts } from '../sqlite-sm/index.js';
 import { TimeHistogram } from './time-histogram.js';
 
 /** Of one command. */
@@ -31,12 +32,17 @@ export class Statistics {
   netInputBytes = 0;
   netOutputBytes = 0;
   keyspaceReads = 0;
+  /** Confirmed here by asking the leader; a read that needs a tick counts twice. */
+  followerReads = 0;
+  followerReadsRedirected = 0;
   uncertainReplies = 0;
   idleClientsClosed = 0;
   /** By command, in lower case; `container|subcommand` of a server command that has them. */
   readonly commands = new Map<string, CommandStatistics>();
   /** Error replies by their first word. */
   readonly errors = new Map<string, number>();
+  /** Of commands that were answered here. */
+  readonly keyspace = new KeyspaceCounts();
   #opsPerSecond = 0;
   #sampledCommands = 0;
   #sampledAtMs: number;
@@ -87,10 +93,13 @@ export class Statistics {
     this.netInputBytes = 0;
     this.netOutputBytes = 0;
     this.keyspaceReads = 0;
+    this.followerReads = 0;
+    this.followerReadsRedirected = 0;
     this.uncertainReplies = 0;
     this.idleClientsClosed = 0;
     this.commands.clear();
     this.errors.clear();
+    this.keyspace.reset();
     this.#opsPerSecond = 0;
     this.#sampledCommands = 0;
   }

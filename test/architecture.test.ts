@@ -10,6 +10,16 @@ import { serverOptionTable } from '../src/options.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const sourceFolders = ['resp', 'raft', 'sqlite-sm', 'src', 'cluster-scripts', 'examples', 'bench'];
+/** Entered through their `index.ts`. */
+const guardedFolders = [
+  'resp',
+  'raft',
+  'raft/core',
+  'raft/embedding',
+  'raft/log',
+  'raft/net',
+  'sqlite-sm',
+];
 
 interface SourceFile {
   /** From the root, with forward slashes. */
@@ -52,6 +62,7 @@ const layers: readonly { readonly folder: string; readonly may: readonly RegExp[
   { folder: 'raft/core', may: [/^node:assert/] },
   { folder: 'raft/log', may: [/^raft\//, /^node:(assert|path|zlib)/] },
   { folder: 'raft/net', may: [/^raft\//, /^node:(assert|crypto|zlib)/] },
+  { folder: 'raft/embedding', may: [/^raft\//, /^node:(assert|path)/] },
   { folder: 'raft', may: [/^raft\//, /^node:/] },
   {
     folder: 'sqlite-sm',
@@ -61,12 +72,12 @@ const layers: readonly { readonly folder: string; readonly may: readonly RegExp[
     folder: 'src',
     may: [
       /^(resp|raft|sqlite-sm)\/index\.ts$/,
-      /^(pino|yargs|yargs\/helpers|better-sqlite3)$/,
+      /^(pino|yargs|yargs\/helpers|better-sqlite3|redis-parser)$/,
       /^node:/,
     ],
   },
   { folder: 'cluster-scripts', may: [/^resp\/index\.ts$/, /^(yargs.*|redis-parser)$/, /^node:/] },
-  { folder: 'examples', may: [/^ioredis$/, /^node:/] },
+  { folder: 'examples', may: [/^ioredis$/, /^holt\/raft$/, /^node:/] },
   {
     folder: 'bench',
     may: [
@@ -98,7 +109,7 @@ describe('Architecture', () => {
   it('a folder is entered through its index', () => {
     for (const { path, imports } of sources) {
       for (const target of imports) {
-        for (const folder of ['resp', 'raft', 'raft/core', 'raft/log', 'raft/net', 'sqlite-sm']) {
+        for (const folder of guardedFolders) {
           if (!isIn(target, folder) || isIn(path, folder)) continue;
           assert.equal(
             target.replace(/.*\//, ''),
@@ -139,7 +150,7 @@ describe('Architecture', () => {
   it('packages are entered in few places', () => {
     for (const [name, most] of [
       ['better-sqlite3', 2],
-      ['redis-parser', 3],
+      ['redis-parser', 4],
       ['pino', 3],
     ] as const) {
       const importers = sources.filter(({ imports }) => imports.includes(name));
@@ -176,7 +187,7 @@ describe('Architecture', () => {
   it('every source file is used', () => {
     const imported = new Set(files.flatMap(({ imports }) => imports));
     const entries =
-      /^(src\/main|cluster-scripts\/main|bench\/main|examples\/.*|bench\/.*\.bench|.*\/index)\.ts$/;
+      /^(src\/main|cluster-scripts\/main|bench\/(?:group\/)?main|examples\/.*|bench\/.*\.bench|.*\/index)\.ts$/;
     for (const { path } of sources) {
       assert(imported.has(path) || entries.test(path), `Nobody imports ${path}: delete it`);
     }

@@ -8,7 +8,8 @@
 //     step(message) ─┐                      ┌─▶ hardState   persist, then hardStatePersisted()
 //     tick()         │                      ├─▶ appended    persist, then entriesPersisted()
 //     propose()      ├─▶  core ─▶ ready() ──┼─▶ messages    may leave at once
-//     requestRead()  │                      └─▶ reads       rounds that a majority confirmed
+//     requestRead()  │                      ├─▶ reads       rounds that a majority confirmed
+//     askReadIndex() │                      └─▶ answers     what the leader said of a follower's reads
 //     …Persisted()  ─┘
 //
 // `applicableIndex` says how far the state machine may go.
@@ -21,6 +22,9 @@
 // Sections in comments are those of the Raft paper (extended version) unless said otherwise.
 
 import assert from 'node:assert/strict';
+import { type ConfigurationRefusal, refusalOf } from './configuration-change.js';
+import { type ConfigurationAt, Configurations, isMember, membersOf } from './configurations.js';
+import { type AnsweredQuestion, FollowerQuestions, LeaderQuestions } from './follower-reads.js';
 import { type AppendedEntries, LocalLog } from './local-log.js';
 import type { LogTerms } from './log-terms.js';
 import { Outbox } from './outbox.js';
@@ -39,6 +43,8 @@ import type {
   Message,
   PreVote,
   PreVoteReply,
+  ReadIndex,
+  ReadIndexReply,
   ReplicaId,
   Term,
   TimeoutNow,
@@ -48,7 +54,8 @@ import type {
 
 export interface CoreOptions {
   readonly id: ReplicaId;
-  readonly configuration: Configuration;
+  /** The first is in effect where the log begins, the others are in the log; ascending. */
+  readonly configurations: readonly ConfigurationAt[];
   readonly hardState: HardState;
   /** What the log on disk holds. The core owns it from now on. */
   readonly log: LogTerms;
@@ -69,7 +76,18 @@ export interface CoreOptions {
   /** Payload bytes in one append; a single larger entry travels alone. */
   readonly appendBytesMax: number;
   readonly appendEntriesMax: number;
+  /**
+   * Leaders may answer reads on a lease (`raft/lease.ts`): rounds leave at the pace of heartbeats, and
+   * a replica that heard from a leader, or has just been started and may have forgotten that it did,
+   * lets that leader's lease run out before it votes. Default false.
+   */
+  readonly usesLease?: boolean;
+  /** Entries that a learner may lack when it is promoted. */
+  readonly catchupMargin: number;
 }
+
+/** Heartbeat periods without an answer after which a follower asks for a read index again. */
+const questionHeartbeatsMax = 2;
 
 type Role =
   | { readonly kind: 'follower' }
@@ -84,12 +102,15 @@ type Role =
 
 interface LeaderRole {
   readonly kind: 'leader';
-  /** Everybody but this replica. */
+  /** Every other member, and removed ones until they were told. */
   readonly progress: Map<ReplicaId, Progress>;
   readonly rounds: ReadIndexRounds;
   /** The no-op of this term. Until it is committed nothing may be read. */
   readonly firstIndex: LogIndex;
+  readonly followerQuestions: FollowerQuestions;
   heartbeatElapsed: number;
+  /** Somebody was asked to campaign, whom voters will not refuse for this leader's sake. */
+  hasGivenUpLease: boolean;
   transfer: { readonly target: ReplicaId; elapsed: number; isAsked: boolean } | undefined;
 }
 
@@ -104,6 +125,8 @@ export interface Ready {
   readonly messages: readonly Message[];
   /** Rounds confirmed since the last call. */
   readonly reads: readonly ConfirmedRound[];
+  /** Questions of `askReadIndex` answered since the last call. */
+  readonly answers: readonly AnsweredQuestion[];
   /** Followers whose next entry is compacted away. */
   readonly snapshotsWanted: readonly ReplicaId[];
   /** Followers refused because they lost what they had acknowledged. */
@@ -115,7 +138,6 @@ export class RaftCore {
   readonly #options: CoreOptions;
   readonly #log: LocalLog;
   readonly #outbox = new Outbox();
-  #configuration: Configuration;
 
   #term: Term;
   #votedFor: ReplicaId | undefined;
@@ -124,16 +146,20 @@ export class RaftCore {
   #leaderId: ReplicaId | undefined;
   #electionElapsed = 0;
   #electionTimeout = 0;
+  /** Ticks since any leader was heard, or since the start, whatever became of that leader. */
+  #quietTicks = 0;
 
+  readonly #questions = new LeaderQuestions();
   #reads: ConfirmedRound[] = [];
+  #answers: AnsweredQuestion[] = [];
   #snapshotsWanted: ReplicaId[] = [];
   #refused: ReplicaId[] = [];
 
   constructor(options: CoreOptions) {
     this.id = options.id;
     this.#options = options;
-    this.#configuration = options.configuration;
-    this.#log = new LocalLog(options.log, options.appliedIndex);
+    const configurations = new Configurations(options.configurations);
+    this.#log = new LocalLog(options.log, configurations, options.appliedIndex);
     this.#term = options.hardState.term;
     this.#votedFor = options.hardState.votedFor;
     assert(options.electionTicks > 2 * options.heartbeatTicks, 'One lost heartbeat is no election');
@@ -161,8 +187,13 @@ export class RaftCore {
     return this.#leaderId;
   }
 
+  /** In effect: the newest in the log, committed or not. */
   get configuration(): Configuration {
     return this.#configuration;
+  }
+
+  get configurationIndex(): LogIndex {
+    return this.#log.configurations.latest.index;
   }
 
   get lastIndex(): LogIndex {
@@ -182,6 +213,11 @@ export class RaftCore {
     return Math.min(this.#log.commitIndex, this.#log.durableIndex);
   }
 
+  /** Whether a crash now would leave the term and vote as they are. */
+  get isHardStateDurable(): boolean {
+    return this.#outbox.isHardStateDurable;
+  }
+
   get isTransferring(): boolean {
     return this.#role.kind === 'leader' && this.#role.transfer !== undefined;
   }
@@ -191,8 +227,37 @@ export class RaftCore {
     return this.#role.kind === 'leader' ? this.#role.firstIndex : undefined;
   }
 
+  /**
+   * As leader: a follower's reads wait for an entry with a newer stamp, and none is on its way. The
+   * outside proposes one; an empty one will do.
+   */
+  get isTickWanted(): boolean {
+    if (this.#role.kind !== 'leader' || this.#role.transfer !== undefined) return false;
+    return this.#role.followerQuestions.wantsEntryAfter(this.#log.lastIndex);
+  }
+
+  /** As leader: the latest ReadIndex round that left; 0 before the first. */
+  get startedRound(): number {
+    return this.#role.kind === 'leader' ? this.#role.rounds.started : 0;
+  }
+
+  /**
+   * As leader: what a read that begins now must see, if the lease holds. Undefined: no lease is of
+   * any use, because no entry of this term is committed yet or the leadership was being handed over.
+   */
+  get leaseReadIndex(): LogIndex | undefined {
+    if (this.#role.kind !== 'leader' || this.#role.hasGivenUpLease) return undefined;
+    return this.#isOwnTermCommitted(this.#role) ? this.#log.commitIndex : undefined;
+  }
+
   termAt(index: LogIndex): Term | undefined {
     return this.#log.termAt(index);
+  }
+
+  /** As leader: removed members that still hear of it. */
+  get departing(): ReplicaId[] {
+    if (this.#role.kind !== 'leader') return [];
+    return [...this.#role.progress.keys()].filter((peer) => !isMember(this.#configuration, peer));
   }
 
   /** As leader: what it believes of the others. For status reports and invariants. */
@@ -205,7 +270,9 @@ export class RaftCore {
   /** One tick of the outside's timer; the options count in these. */
   tick(): void {
     this.#electionElapsed += 1;
+    this.#quietTicks += 1;
     if (this.#role.kind === 'leader') return this.#tickLeader(this.#role);
+    this.#questions.onTick(questionHeartbeatsMax * this.#options.heartbeatTicks);
     if (this.#electionElapsed < this.#electionTimeout) return;
     this.#resetElectionTimer();
     if (this.#isPromotable()) this.#becomePreCandidate();
@@ -218,6 +285,7 @@ export class RaftCore {
 
   /** The connection to `to` was lost: whatever was in flight may be lost with it. */
   onLinkLost(to: ReplicaId): void {
+    if (to === this.#leaderId) this.#questions.onLost();
     if (this.#role.kind !== 'leader') return;
     this.#role.progress.get(to)?.onLinkLost();
   }
@@ -232,11 +300,61 @@ export class RaftCore {
   }
 
   /**
+   * As leader: why `configuration` must not be appended now; undefined: it may. It differs from the
+   * one in effect by one server.
+   */
+  configurationRefusal(configuration: Configuration): ConfigurationRefusal | undefined {
+    const role = this.#role;
+    if (role.kind !== 'leader') return 'notLeader';
+    if (role.transfer !== undefined) return 'handingOver';
+    return refusalOf(configuration, {
+      current: this.#log.configurations.latest,
+      commitIndex: this.#log.commitIndex,
+      firstIndex: role.firstIndex,
+      isHeardLately: (voter) => voter === this.id || this.#isHeardLately(role.progress.get(voter)),
+      isCaughtUp: (learner) => this.#isCaughtUp(role.progress.get(learner)),
+    });
+  }
+
+  /**
+   * As leader, when nothing refuses it: appends `configuration`, which is in effect from now on, and
+   * returns its index. `byteLength` is that of the entry's payload.
+   */
+  proposeConfiguration(configuration: Configuration, byteLength: number): LogIndex {
+    const role = this.#role;
+    assert(role.kind === 'leader' && this.configurationRefusal(configuration) === undefined);
+    const before = this.#configuration;
+    const index = this.#log.appendOwn('proposal', { term: this.#term, byteLength, configuration });
+    for (const member of membersOf(configuration)) {
+      // Whatever was believed of an earlier member of that id is of no use.
+      if (member === this.id || isMember(before, member)) continue;
+      role.progress.set(member, new Progress(index + 1));
+    }
+    // A round may have waited for the voter that is gone.
+    this.#maybeConfirmRound(role);
+    return index;
+  }
+
+  /**
    * As leader: registers a read and returns the round that will confirm it (see `Ready.reads`).
    * Undefined when this replica does not lead. A round dies with the leadership.
    */
   requestRead(): number | undefined {
     return this.#role.kind === 'leader' ? this.#role.rounds.want() : undefined;
+  }
+
+  /**
+   * As follower or learner: registers a read and returns the question to the leader that will answer
+   * it (see `Ready.answers`). `needsTick`: its stamp must become newer, too. Undefined when this
+   * replica leads. Without a leader the question waits for one; what is lost is asked again.
+   */
+  askReadIndex(needsTick: boolean): number | undefined {
+    return this.#role.kind === 'leader' ? undefined : this.#questions.want(needsTick);
+  }
+
+  /** Nobody waits for `Ready.answers` any more. */
+  forgetReadIndex(): void {
+    this.#questions.forget();
   }
 
   /**
@@ -275,6 +393,29 @@ export class RaftCore {
     this.#log.compactTo(index);
   }
 
+  /**
+   * As follower: a snapshot of what is committed up to (index, term), more than was known here, is
+   * durable; unless the log had that entry, it has been replaced on the disk by an empty one behind
+   * the snapshot. `configuration` is the one in effect at that entry.
+   */
+  snapshotInstalled(index: LogIndex, term: Term, configuration: ConfigurationAt): void {
+    assert(this.#role.kind !== 'leader', 'A leader has what is committed');
+    assert(term <= this.#term, 'A snapshot of a term that is yet to come');
+    // A campaign speaks of the log as it was.
+    if (this.#role.kind !== 'follower') this.#becomeFollower(this.#term, undefined);
+    this.#log.install(index, term, configuration);
+    this.#maybeAcknowledge();
+  }
+
+  /**
+   * As leader: sending a snapshot to `to` has ended. The follower is asked where its log ends now; when
+   * that is not behind a snapshot, it is found wanting one again.
+   */
+  snapshotEnded(to: ReplicaId, isInstalled: boolean): void {
+    if (this.#role.kind !== 'leader') return;
+    this.#role.progress.get(to)?.onSnapshotEnded(isInstalled);
+  }
+
   step(message: Message): void {
     assert(message.to === this.id, 'A message for somebody else');
     if (message.term > this.#term) {
@@ -301,6 +442,10 @@ export class RaftCore {
         return this.#onHeartbeatReply(message);
       case 'timeoutNow':
         return this.#onTimeoutNow(message);
+      case 'readIndex':
+        return this.#onReadIndex(message);
+      case 'readIndexReply':
+        return this.#onReadIndexReply(message);
       default:
         return unreachable(message);
     }
@@ -313,16 +458,20 @@ export class RaftCore {
       this.#maybeStartRound(this.#role);
       // Here and not per proposal: all of a turn's entries leave in one message per follower.
       for (const [peer, progress] of this.#role.progress) this.#replicateTo(peer, progress);
+    } else {
+      this.#maybeAskReadIndex();
     }
     const ready: Ready = {
       hardState: this.#takeHardState(),
       appended: this.#log.takeAppended(),
       messages: this.#outbox.takeMessages(),
       reads: this.#reads,
+      answers: this.#answers,
       snapshotsWanted: this.#snapshotsWanted,
       refused: this.#refused,
     };
     this.#reads = [];
+    this.#answers = [];
     this.#snapshotsWanted = [];
     this.#refused = [];
     return ready;
@@ -361,6 +510,8 @@ export class RaftCore {
       case 'voteReply':
       case 'appendReply':
       case 'heartbeatReply':
+      case 'readIndex':
+      case 'readIndexReply':
         this.#becomeFollower(message.term, undefined);
         return false;
       case 'timeoutNow':
@@ -390,6 +541,9 @@ export class RaftCore {
       case 'appendReply':
       case 'heartbeatReply':
       case 'timeoutNow':
+      // It hears of the new term from the new leader, and asks that one.
+      case 'readIndex':
+      case 'readIndexReply':
         return;
       default:
         return unreachable(message);
@@ -399,7 +553,13 @@ export class RaftCore {
   /** Leader stickiness: while a leader is heard, nobody else is elected (dissertation §4.2.3). */
   #hearsFromLeader(): boolean {
     if (this.#role.kind === 'leader') return true;
+    if (this.#upholdsLease()) return true;
     return this.#leaderId !== undefined && this.#electionElapsed < this.#options.electionTicks;
+  }
+
+  /** Whether a leader may count on it that this replica elects nobody else yet. */
+  #upholdsLease(): boolean {
+    return this.#options.usesLease === true && this.#quietTicks < this.#options.electionTicks;
   }
 
   #setHardState(term: Term, votedFor: ReplicaId | undefined): void {
@@ -479,11 +639,13 @@ export class RaftCore {
       kind: 'leader',
       progress: new Map(),
       rounds: new ReadIndexRounds(),
+      followerQuestions: new FollowerQuestions(),
       firstIndex: this.#log.lastIndex + 1,
       heartbeatElapsed: 0,
+      hasGivenUpLease: false,
       transfer: undefined,
     };
-    for (const peer of [...this.#configuration.voters, ...this.#configuration.learners]) {
+    for (const peer of membersOf(this.#configuration)) {
       if (peer !== this.id) role.progress.set(peer, new Progress(this.#log.lastIndex + 1));
     }
     this.#role = role;
@@ -499,8 +661,20 @@ export class RaftCore {
     this.#becomeFollower(this.#term, undefined);
   }
 
+  get #configuration(): Configuration {
+    return this.#log.configurations.latest.configuration;
+  }
+
+  /**
+   * A voter. Also one whose removal is in its log but perhaps not committed: the voters that are left
+   * may lack that entry, and then cannot win against the longer log here. It campaigns under the
+   * configuration in effect, so it does not count itself (dissertation §4.2.2).
+   */
   #isPromotable(): boolean {
-    return this.#configuration.voters.includes(this.id);
+    const { latest, previous } = this.#log.configurations;
+    if (latest.configuration.voters.includes(this.id)) return true;
+    const isCommitted = latest.index <= this.#log.commitIndex;
+    return !isCommitted && previous?.configuration.voters.includes(this.id) === true;
   }
 
   #otherVoters(): ReplicaId[] {
@@ -546,6 +720,8 @@ export class RaftCore {
 
   #onVote(message: Vote): void {
     assert(message.term === this.#term);
+    // Its term came to us by another way than this request.
+    if (!message.isTransfer && this.#upholdsLease()) return;
     // Whoever asks, also if our configuration does not list it: it may be newer than ours
     // (dissertation §4.2.2).
     const mayVote =
@@ -586,6 +762,7 @@ export class RaftCore {
     if (this.#role.kind !== 'follower') this.#role = { kind: 'follower' };
     this.#leaderId = leaderId;
     this.#electionElapsed = 0;
+    this.#quietTicks = 0;
   }
 
   #onAppend(message: Append): void {
@@ -662,9 +839,16 @@ export class RaftCore {
       role.transfer.elapsed += 1;
       if (role.transfer.elapsed >= this.#options.electionTicks) role.transfer = undefined;
     }
+    // Nobody took over: the others find a leader without this replica, which is none of them.
+    if (role.transfer === undefined && this.#isRemoved()) return this.#stepDown();
     for (const progress of role.progress.values()) progress.onTick(this.#options.electionTicks);
+    this.#forgetDeparted(role);
     role.heartbeatElapsed += 1;
-    if (role.heartbeatElapsed >= this.#options.heartbeatTicks) this.#broadcastHeartbeat(role);
+    if (role.heartbeatElapsed < this.#options.heartbeatTicks) return;
+    // A round that begins has heartbeats of its own.
+    const mayBegin = !role.rounds.isUnderWay && this.#isOwnTermCommitted(role);
+    if (this.#options.usesLease === true && mayBegin) role.rounds.want();
+    else this.#broadcastHeartbeat(role);
   }
 
   /** Without a majority in contact nobody may be told that this replica leads (dissertation §6.2). */
@@ -723,7 +907,7 @@ export class RaftCore {
     for (let index = firstIndex; index <= end; index += 1) {
       const bytes = this.#options.byteLengthAt(index);
       if (entries.length > 0 && byteLength + bytes > this.#options.appendBytesMax) break;
-      entries.push({ term: this.#log.termAt(index)!, byteLength: bytes });
+      entries.push(this.#log.headAt(index, bytes));
       byteLength += bytes;
     }
     return { entries, byteLength };
@@ -734,7 +918,7 @@ export class RaftCore {
     const role = this.#role;
     const progress = role.progress.get(message.from);
     if (progress === undefined || progress.state.kind === 'refused') return;
-    progress.isActive = true;
+    progress.onHeard();
     if (message.incarnation > progress.incarnation && message.lastIndex < progress.match) {
       // It acknowledged `match` before it was restarted, and its log ends below that now: what we
       // counted on is gone. It counts for nothing any more and gets nothing, until somebody looks.
@@ -760,7 +944,7 @@ export class RaftCore {
     if (this.#role.kind !== 'leader') return;
     const progress = this.#role.progress.get(message.from);
     if (progress === undefined || progress.state.kind === 'refused') return;
-    progress.isActive = true;
+    progress.onHeard();
     progress.round = Math.max(progress.round, message.round);
     progress.onAlive(this.#options.heartbeatTicks);
     this.#maybeConfirmRound(this.#role);
@@ -773,6 +957,39 @@ export class RaftCore {
     // Only entries of the own term are committed by counting (§5.4.2, figure 8).
     if (index < role.firstIndex) return;
     this.#log.commitTo(index);
+    const ticked = role.followerQuestions.takeTicked(this.#log.commitIndex);
+    for (const question of ticked) this.#answer(question, this.#log.commitIndex);
+    // Until now nobody else could lead for certain (dissertation §4.2.2).
+    if (this.#isRemoved() && role.transfer === undefined) this.transferLeadership();
+  }
+
+  // ---------------------------------------------------------------------------- members
+
+  #isHeardLately(progress: Progress | undefined): boolean {
+    return progress !== undefined && progress.unheardTicks < this.#options.electionTicks;
+  }
+
+  #isCaughtUp(progress: Progress | undefined): boolean {
+    if (progress === undefined || !this.#isHeardLately(progress)) return false;
+    const isStreamedTo = progress.state.kind === 'replicate';
+    return isStreamedTo && progress.match + this.#options.catchupMargin >= this.#log.lastIndex;
+  }
+
+  /** Whether this replica's own removal is committed. */
+  #isRemoved(): boolean {
+    const { index, configuration } = this.#log.configurations.latest;
+    return index <= this.#log.commitIndex && !configuration.voters.includes(this.id);
+  }
+
+  /** A removed member is told so for one more election timeout, from the commit on. */
+  #forgetDeparted(role: LeaderRole): void {
+    const { index, configuration } = this.#log.configurations.latest;
+    if (index > this.#log.commitIndex) return;
+    for (const [peer, progress] of role.progress) {
+      if (isMember(configuration, peer)) continue;
+      progress.departedTicks += 1;
+      if (progress.departedTicks >= this.#options.electionTicks) role.progress.delete(peer);
+    }
   }
 
   // ---------------------------------------------------------------------------- reads
@@ -780,7 +997,7 @@ export class RaftCore {
   #maybeStartRound(role: LeaderRole): void {
     if (!role.rounds.isWanted || role.rounds.isUnderWay) return;
     // What earlier leaders committed is known only once an entry of this term is committed.
-    if (this.#log.commitIndex < role.firstIndex) return;
+    if (!this.#isOwnTermCommitted(role)) return;
     role.rounds.start(this.#log.commitIndex);
     this.#broadcastHeartbeat(role);
     this.#maybeConfirmRound(role);
@@ -792,7 +1009,61 @@ export class RaftCore {
       voter === this.id ? role.rounds.started : role.progress.get(voter)!.round,
     );
     const confirmed = role.rounds.confirm(round);
-    if (confirmed !== undefined) this.#reads.push(confirmed);
+    if (confirmed === undefined) return;
+    this.#reads.push(confirmed);
+    for (const question of role.followerQuestions.takeConfirmed(confirmed.round)) {
+      this.#answer(question, confirmed.index);
+    }
+  }
+
+  #isOwnTermCommitted(role: LeaderRole): boolean {
+    return this.#log.commitIndex >= role.firstIndex;
+  }
+
+  #onReadIndex(message: ReadIndex): void {
+    // Whoever does not lead is silent: the asker will hear of the leader and ask it.
+    if (this.#role.kind !== 'leader') return;
+    const { rounds, followerQuestions, progress } = this.#role;
+    const asker = progress.get(message.from);
+    if (asker === undefined || asker.state.kind === 'refused') return;
+    followerQuestions.add(message, () => rounds.want(), this.#log.lastIndex);
+  }
+
+  #answer(question: ReadIndex, index: LogIndex): void {
+    const { from: to, sequence, incarnation, needsTick } = question;
+    this.#send({
+      kind: 'readIndexReply',
+      from: this.id,
+      to,
+      term: this.#term,
+      sequence,
+      incarnation,
+      needsTick,
+      index,
+      clockMs: 0,
+    });
+  }
+
+  #maybeAskReadIndex(): void {
+    const to = this.#leaderId;
+    if (to === undefined) return;
+    const question = this.#questions.maybeAsk(to, this.#term);
+    if (question === undefined) return;
+    const { incarnation } = this.#options;
+    this.#send({
+      kind: 'readIndex',
+      from: this.id,
+      to,
+      term: this.#term,
+      incarnation,
+      ...question,
+    });
+  }
+
+  #onReadIndexReply(message: ReadIndexReply): void {
+    if (this.#role.kind === 'leader' || message.incarnation !== this.#options.incarnation) return;
+    const answered = this.#questions.onReply(message);
+    if (answered !== undefined) this.#answers.push(answered);
   }
 
   // ---------------------------------------------------------------------------- handing over
@@ -814,6 +1085,7 @@ export class RaftCore {
     // Only somebody who has the whole log wins for certain.
     if (role.progress.get(transfer.target)!.match < this.#log.lastIndex) return;
     transfer.isAsked = true;
+    role.hasGivenUpLease = true;
     this.#send({ kind: 'timeoutNow', from: this.id, to: transfer.target, term: this.#term });
   }
 }

@@ -20,12 +20,17 @@ export function checkCore(core: RaftCore, previous: CoreFacts | undefined): Core
   assert(commitIndex <= lastIndex, 'what is committed is in the log');
   assert(durableIndex <= lastIndex, 'what is durable is in the log');
   assert(core.applicableIndex <= durableIndex, 'only what is durable here is applied');
+  const { configuration, configurationIndex } = core;
+  assert(configurationIndex <= lastIndex, 'the configuration in effect is in the log');
   const lastTerm = core.termAt(lastIndex);
   assert(lastTerm !== undefined && lastTerm <= term, 'terms in the log never exceed the own term');
   if (core.role === 'leader') {
     assert.equal(core.leaderId, core.id, 'a leader knows that it leads');
     assert.equal(votedFor, core.id, 'a leader voted for itself');
     assert.equal(lastTerm, term, "a leader's log ends in its own term");
+    const isVoter = configuration.voters.includes(core.id);
+    const isSettled = configurationIndex <= commitIndex;
+    assert(isVoter || !isSettled || core.isTransferring, 'a removed leader only hands over');
   }
   if (previous === undefined) return { term, votedFor, commitIndex, leaderId: core.leaderId };
 

@@ -14,6 +14,7 @@
 // Invariant: base ≤ durable ≤ last, commit ≤ last, verified ≤ last.
 
 import assert from 'node:assert/strict';
+import type { ConfigurationAt, Configurations } from './configurations.js';
 import type { LogTerms } from './log-terms.js';
 import type { Append, EntryHead, LogIndex, Term } from './types.js';
 
@@ -29,6 +30,7 @@ export interface AppendedEntries {
 
 export class LocalLog {
   readonly #terms: LogTerms;
+  readonly #configurations: Configurations<ConfigurationAt>;
   #commitIndex: LogIndex;
   #durableIndex: LogIndex;
   #generation = 0;
@@ -40,12 +42,17 @@ export class LocalLog {
   #appended: AppendedEntries[] = [];
 
   /** A log that is on disk as a whole, of which everything up to `appliedIndex` is committed. */
-  constructor(terms: LogTerms, appliedIndex: LogIndex) {
+  constructor(
+    terms: LogTerms,
+    configurations: Configurations<ConfigurationAt>,
+    appliedIndex: LogIndex,
+  ) {
     assert(
       appliedIndex <= terms.lastIndex,
       `The state machine has applied ${appliedIndex}, the log ends at ${terms.lastIndex}`,
     );
     this.#terms = terms;
+    this.#configurations = configurations;
     this.#durableIndex = terms.lastIndex;
     this.#commitIndex = appliedIndex;
   }
@@ -76,8 +83,20 @@ export class LocalLog {
     return this.#verifiedIndex;
   }
 
+  /** The latest one is in effect. */
+  get configurations(): Pick<Configurations<ConfigurationAt>, 'latest' | 'previous'> {
+    return this.#configurations;
+  }
+
   termAt(index: LogIndex): Term | undefined {
     return this.#terms.termAt(index);
+  }
+
+  /** What a message says of the entry at `index`. */
+  headAt(index: LogIndex, byteLength: number): EntryHead {
+    const term = this.termAt(index)!;
+    const configuration = this.#configurations.at(index)?.configuration;
+    return configuration === undefined ? { term, byteLength } : { term, byteLength, configuration };
   }
 
   isUpToDate(candidate: { readonly lastIndex: LogIndex; readonly lastTerm: Term }): boolean {
@@ -97,6 +116,31 @@ export class LocalLog {
   compactTo(index: LogIndex): void {
     assert(index <= this.#commitIndex);
     this.#terms.compactTo(index);
+    this.#configurations.compactTo(index);
+  }
+
+  /**
+   * A snapshot of the committed state up to (index, term) is durable here, beyond what was known to
+   * be committed. When the log has that entry the rest of it stays. Otherwise nothing of it does: what
+   * lies behind an entry that contradicts a committed one was never committed (§7).
+   */
+  install(index: LogIndex, term: Term, configuration: ConfigurationAt): void {
+    assert(index > this.#commitIndex, 'What is committed here is newer than the snapshot');
+    const isLogKept = this.termAt(index) === term;
+    this.#configurations.install(configuration, isLogKept);
+    if (!isLogKept) {
+      this.#terms.reset(index, term);
+      // Writes that are still under way belong to the log that is gone.
+      this.#generation += 1;
+      this.#appended = [];
+      this.#durableIndex = index;
+      this.#verifiedIndex = index;
+    }
+    this.#commitIndex = index;
+    // The leader of this term has what is committed (Leader Completeness): it is told at once, so
+    // that it goes on behind the snapshot.
+    this.#verifiedIndex = Math.max(this.#verifiedIndex, index);
+    this.#isAckDue = true;
   }
 
   // ---------------------------------------------------------------------------- entries
@@ -108,7 +152,7 @@ export class LocalLog {
   }
 
   appendOwn(source: 'noop' | 'proposal', entry: EntryHead): LogIndex {
-    const firstIndex = this.#terms.push(entry.term);
+    const firstIndex = this.#push(entry);
     this.#appended.push({ firstIndex, entries: [entry], source, generation: this.#generation });
     return firstIndex;
   }
@@ -138,12 +182,19 @@ export class LocalLog {
       // A real conflict: a message that merely ends earlier than our log never gets here.
       assert(firstIndex > this.#commitIndex, 'A committed entry would be replaced');
       this.#terms.truncateAfter(firstIndex - 1);
+      this.#configurations.truncateAfter(firstIndex - 1);
       this.#generation += 1;
       this.#durableIndex = Math.min(this.#durableIndex, firstIndex - 1);
     }
     const entries = message.entries.slice(firstIndex - message.prevIndex - 1);
-    for (const entry of entries) this.#terms.push(entry.term);
+    for (const entry of entries) this.#push(entry);
     this.#appended.push({ firstIndex, entries, source: message, generation: this.#generation });
+  }
+
+  #push({ term, configuration }: EntryHead): LogIndex {
+    const index = this.#terms.push(term);
+    if (configuration !== undefined) this.#configurations.append({ index, configuration });
+    return index;
   }
 
   /** True when `durableIndex` moved. */

@@ -81,6 +81,14 @@ export class LogTerms {
     this.#baseTerm = term;
   }
 
+  /** Forgets everything: a snapshot whose last entry is (index, term) now stands for it. */
+  reset(index: LogIndex, term: Term): void {
+    this.#baseIndex = index;
+    this.#baseTerm = term;
+    this.#lastIndex = index;
+    this.#runs = [];
+  }
+
   /** Raft §5.4.1: compare the terms of the last entries, then the lengths. */
   isUpToDate(candidate: { readonly lastIndex: LogIndex; readonly lastTerm: Term }): boolean {
     if (candidate.lastTerm !== this.lastTerm) return candidate.lastTerm > this.lastTerm;

@@ -7,6 +7,7 @@
 //
 //   probe ──accepted──▶ replicate ──rejected, silent or cut off──▶ probe
 //     ├──lacks what is compacted away──▶ snapshot ──accepted──▶ replicate
+//     │◀──────────────────installed, or failed──────┘
 //     └──its log ends below what it acknowledged──▶ refused
 //
 // Invariant: match < next.
@@ -48,6 +49,10 @@ export class Progress {
   state: ProgressState = { kind: 'probe', hasSentEntries: false, isWaiting: false, silentTicks: 0 };
   /** Heard from since the last quorum check. */
   isActive = false;
+  /** Ticks since it was heard from. */
+  unheardTicks = Number.POSITIVE_INFINITY;
+  /** Ticks since its removal was committed. */
+  departedTicks = 0;
   /** The latest ReadIndex round that the follower confirmed. */
   round = 0;
   /** The follower's start count when it acknowledged `match`. */
@@ -55,6 +60,11 @@ export class Progress {
 
   constructor(next: LogIndex) {
     this.next = next;
+  }
+
+  onHeard(): void {
+    this.isActive = true;
+    this.unheardTicks = 0;
   }
 
   becomeProbe(): void {
@@ -165,8 +175,18 @@ export class Progress {
     return true;
   }
 
-  /** Nothing came back for the window for a whole election timeout: guess again. */
+  /** The snapshot arrived, or did not: where the follower's log ends now is to be found out. */
+  onSnapshotEnded(isInstalled: boolean): void {
+    if (this.state.kind !== 'snapshot') return;
+    this.next = this.match + 1;
+    // When it failed the guess will most likely be refused: no entries are wasted on it.
+    const hasSentEntries = !isInstalled;
+    this.state = { kind: 'probe', hasSentEntries, isWaiting: false, silentTicks: 0 };
+  }
+
+  /** Time passes. Nothing came back for the window for a whole election timeout: guess again. */
   onTick(silentTicksMax: number): void {
+    this.unheardTicks += 1;
     if (this.state.kind === 'probe') this.state.silentTicks += 1;
     if (this.state.kind !== 'replicate' || this.state.inFlight.length === 0) return;
     this.state.silentTicks += 1;

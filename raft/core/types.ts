@@ -16,7 +16,7 @@ export type LogIndex = number;
  * - `noop`: appended by every new leader (Raft §5.4.2), and whenever the state machine's clock must
  *   move without a command.
  * - `command`: a batch of the state machine's commands, opaque to Raft.
- * - `configuration`: reserved for membership changes.
+ * - `configuration`: a `Configuration`, in effect from the moment the entry is appended.
  */
 export type EntryKind = 'noop' | 'command' | 'configuration';
 
@@ -31,6 +31,8 @@ export interface EntryHead {
   readonly term: Term;
   /** Payload bytes, for flow control. */
   readonly byteLength: number;
+  /** Of a configuration entry: what takes effect when the entry is appended (dissertation §4.1). */
+  readonly configuration?: Configuration;
 }
 
 /** What must survive a crash beside the log (Raft figure 2: currentTerm, votedFor). */
@@ -115,6 +117,35 @@ export interface TimeoutNow extends Envelope {
   readonly kind: 'timeoutNow';
 }
 
+/**
+ * Up to where must I have applied to answer reads that were asked before now? From a follower or
+ * learner to its leader (dissertation §6.4).
+ */
+export interface ReadIndex extends Envelope {
+  readonly kind: 'readIndex';
+  /** The asker's own number: it rises with each question. */
+  readonly sequence: number;
+  /** Rises with every start of the asker: an answer to its earlier life is none. */
+  readonly incarnation: number;
+  /** An entry that is appended after the question is to be committed first, for its stamp. */
+  readonly needsTick: boolean;
+}
+
+/** From a leader that still leads and has committed an entry of its term. Repeats the question. */
+export interface ReadIndexReply extends Envelope {
+  readonly kind: 'readIndexReply';
+  readonly sequence: number;
+  readonly incarnation: number;
+  readonly needsTick: boolean;
+  /** Everything that was acknowledged before the question is at or below this. */
+  readonly index: LogIndex;
+  /**
+   * The leader's clock for stamps, in milliseconds since the epoch. The core has no clock: whoever
+   * sends the message puts it in.
+   */
+  readonly clockMs: number;
+}
+
 export type Message =
   | PreVote
   | PreVoteReply
@@ -124,6 +155,8 @@ export type Message =
   | AppendReply
   | Heartbeat
   | HeartbeatReply
-  | TimeoutNow;
+  | TimeoutNow
+  | ReadIndex
+  | ReadIndexReply;
 
 export type MessageKind = Message['kind'];

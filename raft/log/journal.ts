@@ -4,19 +4,23 @@
 //   - A write is one frame, on sectors of its own. No write ever touches a sector that holds
 //     acknowledged bytes, so a torn write can only hurt itself.
 //   - Nothing is overwritten to truncate. An entry with index k voids everything at or above k that
-//     was written before it; reading the journal forwards gives the log.
+//     was written before it; reading the journal forwards gives the log. A new segment may void all
+//     segments before it, when a snapshot stands for them (`reset`).
 //   - With one write in flight, a frame proves that all frames before it were durable. That is what
 //     lets recovery tell a torn write from damage (`recovery.ts`).
 //
 // A failed write or sync is never retried: what is on the disk is unknown from then on, and the
 // owner ends the process.
+//
+// What is behind a snapshot goes a segment at a time, the oldest first, and is written again under
+// a new header: a recycled segment saves the zeros of a new one.
 
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import { type LogIndex, LogTerms, type Term } from '../core/index.js';
+import { type EntryKind, type LogIndex, LogTerms, type Term } from '../core/index.js';
 import type { Chance, Done, FileHandle, Files } from '../effects.js';
 import { type Entry, entryRowBytes } from '../entry.js';
-import { RaftError, rejoinAdvice } from '../errors.js';
+import { attempt, diskError, RaftError, rejoinAdvice } from '../errors.js';
 import type { ReplicaIdentity } from '../identity.js';
 import {
   alignFrame,
@@ -29,7 +33,6 @@ import {
 import { type EntryLocation, LogIndexTable } from './log-index.js';
 import { locateEntries, type ScannedFrame, type ScannedSegment, scanSegments } from './recovery.js';
 import {
-  createSpare,
   createSpareSync,
   decodeSegmentHeader,
   encodeSegmentHeader,
@@ -42,6 +45,7 @@ import {
   segmentPath,
   sparePath,
 } from './segment.js';
+import { type Spare, Spares } from './spares.js';
 
 export interface JournalOptions {
   readonly directory: string;
@@ -64,6 +68,12 @@ interface PendingAppend {
   readonly done: Done;
 }
 
+/** The last entry that a snapshot stands for. */
+interface SnapshotEnd {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
 export class Journal {
   readonly #options: JournalOptions;
   #table: LogIndexTable;
@@ -73,49 +83,50 @@ export class Journal {
   #nextOffset: number;
   #nextFrameNumber: number;
   #previousCrc: number;
-  /** A file full of zeros or of stale frames, ready to become the next segment. */
-  #spare: { readonly path: string; readonly byteLength: number } | undefined;
-  #isSpareUnderWay = false;
+  readonly #spares: Spares;
   /** The one write in flight, also while it waits for the next segment. */
   #pending: PendingAppend | undefined;
-  /** The pending frame did not fit and waits for the next segment. */
-  #isRotating = false;
+  #isResetting = false;
   #isClosed = false;
   #endsInEmptyFrame = false;
   #readsUnderWay = 0;
   /** Of dropped segments, once nothing is read any more. */
   #filesToClose: FileHandle[] = [];
+  /** Segments that hold nothing any more, oldest first. */
+  #dropped: Segment[] = [];
+  #isDropping = false;
+  /** It shows at the next append: nobody waits for a segment to go. */
+  #dropFailure: Error | undefined;
 
   /** Opens or creates the log. Synchronous: nothing is served yet. Throws `RaftError`. */
   static open(options: JournalOptions): Journal {
-    const names = options.files.stat(options.directory)
-      ? options.files.list(options.directory)
-      : [];
+    const { files, directory } = options;
+    const names = files.stat(directory) ? files.list(directory) : [];
     const numbers = names.map(segmentNumberOf).filter((number) => number !== undefined);
     if (numbers.length === 0) {
       if (options.mustExist) {
         throw new RaftError(
           'MISSING',
-          `Cannot open the log in "${options.directory}": it is empty, but this replica has ` +
+          `Cannot open the log in "${directory}": it is empty, but this replica has ` +
             `taken part before. ${rejoinAdvice}`,
         );
       }
       createFirstSegment(options);
       numbers.push(1);
     }
+    // A killed process may have left names that only the page cache has. What is built on a segment
+    // must not vanish with its name.
+    files.syncDirectorySync(directory);
     for (const name of names) {
-      // Half-made; a new one is made in the background.
-      if (isSpareName(name)) options.files.remove(`${options.directory}/${name}`);
+      // Half-made, or recycled; new ones are made in the background.
+      if (isSpareName(name)) files.remove(`${directory}/${name}`);
     }
-    numbers.sort((a, b) => a - b);
-    return new Journal(
-      options,
-      numbers.map((number) => openSegment(options, number)),
-    );
+    return new Journal(options, openSegments(options, numbers));
   }
 
   private constructor(options: JournalOptions, scanned: readonly ScannedSegment[]) {
     this.#options = options;
+    this.#spares = new Spares(options);
     const first = scanned[0]!;
     this.#table = new LogIndexTable(first.previousIndex);
     this.#baseTerm = first.previousTerm;
@@ -131,7 +142,7 @@ export class Journal {
     this.#nextFrameNumber = result.nextFrameNumber;
     this.#previousCrc = result.previousCrc;
     this.#confirmLastFrame(result.last);
-    this.#prepareSpare();
+    this.#spares.onUsed(this.#nextOffset, this.#currentByteLength);
   }
 
   // ---------------------------------------------------------------------------- what it holds
@@ -145,8 +156,16 @@ export class Journal {
     return this.#table.lastIndex;
   }
 
+  /** Undefined outside baseIndex … lastIndex. */
+  termAt(index: LogIndex): Term | undefined {
+    if (index === this.baseIndex) return this.#baseTerm;
+    return index > this.baseIndex && index <= this.lastIndex
+      ? this.#table.termAt(index)
+      : undefined;
+  }
+
   get isWriting(): boolean {
-    return this.#pending !== undefined;
+    return this.#pending !== undefined || this.#isResetting;
   }
 
   get endsInEmptyFrame(): boolean {
@@ -160,6 +179,17 @@ export class Journal {
 
   get segmentCount(): number {
     return this.#segments.length;
+  }
+
+  /** Bytes written for what is behind `index`, to the end of the log, padding and all. About. */
+  bytesBehind(index: LogIndex): number {
+    if (index >= this.lastIndex) return 0;
+    const first = this.#table.at(Math.max(index, this.baseIndex) + 1);
+    let bytes = this.#nextOffset - first.offset;
+    for (const { segmentNumber, byteLength } of this.#segments.slice(0, -1)) {
+      if (segmentNumber >= first.segmentNumber) bytes += byteLength;
+    }
+    return bytes;
   }
 
   at(index: LogIndex): EntryLocation {
@@ -185,22 +215,24 @@ export class Journal {
    * Neither it nor the payloads may change until `done`.
    */
   append(entries: readonly Entry[], frame: Buffer | undefined, done: Done): void {
-    assert(this.#pending === undefined, 'At most one write in flight');
+    assert(!this.isWriting, 'At most one write in flight');
     assert(!this.#isClosed);
     const first = entries[0];
     if (first !== undefined) {
       assert(first.index > this.baseIndex, 'Cannot append behind a snapshot');
       assert(first.index <= this.lastIndex + 1, 'Cannot leave a gap in the log');
     }
+    if (this.#dropFailure !== undefined) {
+      return done(diskError('remove a log segment', this.#dropFailure));
+    }
     this.#pending = { entries, frame, done };
-    this.#isRotating = !this.#fits(this.#pending);
-    if (this.#isRotating) this.#rotate(this.#pending);
-    else this.#write(this.#pending);
+    if (this.#fits(this.#pending)) this.#write(this.#pending);
+    else this.#rotate(this.#pending);
   }
 
   /** Synchronous, for start and stop: an empty frame behind the last one says that it was whole. */
   appendEmptySync(): void {
-    assert(this.#pending === undefined, 'At most one write in flight');
+    assert(!this.isWriting, 'At most one write in flight');
     const frame = this.#encode([], undefined);
     const current = this.#segments.at(-1)!;
     // Without room the frame is skipped: the next segment's header will say the same.
@@ -210,9 +242,15 @@ export class Journal {
   }
 
   closeSync(): void {
-    assert(this.#pending === undefined, 'A write is in flight');
+    assert(!this.isWriting, 'A write is in flight');
     this.#isClosed = true;
+    this.#spares.close();
     for (const segment of this.#segments) segment.file.closeSync();
+  }
+
+  /** Of the segment that is written to. */
+  get #currentByteLength(): number {
+    return this.#segments.at(-1)!.byteLength;
   }
 
   #fits(pending: PendingAppend): boolean {
@@ -227,6 +265,7 @@ export class Journal {
       this.#pending = undefined;
       if (error !== undefined) return pending.done(diskError('write to the log', error));
       this.#onWritten(pending.entries, frame);
+      this.#spares.onUsed(this.#nextOffset, this.#currentByteLength);
       pending.done(undefined);
     });
   }
@@ -317,16 +356,27 @@ export class Journal {
       const payload = Buffer.allocUnsafeSlow(location.byteLength);
       file.read(payload, location.offset, (error) => {
         if (error !== undefined) return finish(diskError('read the log', error));
-        if (crc32(payload) !== location.checksum) {
-          const what = `entry ${index} in segment ${location.segmentNumber} has changed on the disk`;
-          return finish(new RaftError('DAMAGED', `Cannot trust the log: ${what}. ${rejoinAdvice}`));
-        }
+        if (crc32(payload) !== location.checksum) return finish(changedOnDisk(index, location));
         entries.push({ index, payload, ...entryRow(location) });
         next();
       });
     };
     this.#readsUnderWay += 1;
     next();
+  }
+
+  /** All entries of that kind. For a start: synchronous. Throws `RaftError`. */
+  readKindSync(kind: EntryKind): Entry[] {
+    const entries: Entry[] = [];
+    for (let index = this.baseIndex + 1; index <= this.lastIndex; index += 1) {
+      if (this.#table.kindAt(index) !== kind) continue;
+      const location = this.#table.at(index);
+      const payload = Buffer.allocUnsafeSlow(location.byteLength);
+      this.#fileOf(location).readSync(payload, location.offset);
+      if (crc32(payload) !== location.checksum) throw changedOnDisk(index, location);
+      entries.push({ index, payload, ...entryRow(location) });
+    }
+    return entries;
   }
 
   #fileOf(location: EntryLocation): FileHandle {
@@ -340,26 +390,77 @@ export class Journal {
 
   /**
    * Everything up to `index` is in a durable snapshot: drops the segments that hold nothing else.
-   * The first dropped one becomes the spare, when there is none. Returns the new base index.
+   * Returns the new base index. The files go one by one in the background; after a crash some may
+   * still be there, and the log is longer than it had to be. A write may be in flight: it goes to the
+   * newest segment, which is never dropped.
    */
   compactTo(index: LogIndex): LogIndex {
-    assert(this.#pending === undefined, 'A write is in flight');
+    const dropped: Segment[] = [];
+    let { baseIndex } = this;
     while (this.#segments.length > 1 && this.#segments[0]!.indexMax <= index) {
       const next = this.#segments[1]!;
       // Entries that a later segment holds again, from the start of a replica, are behind it too.
       if (next.previousIndex > index || next.previousIndex > this.lastIndex) break;
-      const dropped = this.#segments.shift()!;
-      this.#closeWhenRead(dropped.file);
-      if (next.previousIndex > this.baseIndex) {
-        // Not the header's term: the entry may have been replaced after the segment began.
-        this.#baseTerm = this.#table.termAt(next.previousIndex);
-        this.#table.compactTo(next.previousIndex);
-      }
-      this.#recycle(dropped);
-      // One by one, oldest first: a crash must not leave a gap between segments.
-      this.#options.files.syncDirectorySync(this.#options.directory);
+      dropped.push(this.#segments.shift()!);
+      baseIndex = Math.max(baseIndex, next.previousIndex);
     }
-    return this.baseIndex;
+    if (baseIndex > this.baseIndex) {
+      // Not the header's term: the entry may have been replaced after the segment began.
+      this.#baseTerm = this.#table.termAt(baseIndex);
+      this.#table.compactTo(baseIndex);
+    }
+    this.#drop(dropped);
+    return baseIndex;
+  }
+
+  /**
+   * A snapshot whose last entry is (index, term) stands for everything: the log begins anew behind it,
+   * empty. All earlier segments are void from the moment the new one has its name; `done` when that is
+   * durable. Nothing may be written meanwhile.
+   */
+  reset(index: LogIndex, term: Term, done: Done): void {
+    assert(!this.isWriting, 'At most one write in flight');
+    assert(!this.#isClosed);
+    this.#isResetting = true;
+    const end: SnapshotEnd = { index, term };
+    const finish = (error: Error | undefined): void => {
+      this.#isResetting = false;
+      if (error !== undefined) return done(diskError('begin the log anew', error));
+      this.#drop(this.#restartBehind(end));
+      done(undefined);
+    };
+    const needed = segmentHeaderBytes + frameAlignment;
+    this.#spares.take(needed, this.#currentByteLength, (error, spare) => {
+      if (error !== undefined) return finish(error);
+      this.#beginSegment(spare!, end, finish);
+    });
+  }
+
+  /** As `reset`, at a start. The void segments are gone when it returns. */
+  resetSync(index: LogIndex, term: Term): void {
+    assert(!this.isWriting && !this.#isDropping, 'At a start only');
+    const { files, directory } = this.#options;
+    const end: SnapshotEnd = { index, term };
+    this.#beginSegmentSync(segmentHeaderBytes + frameAlignment, end);
+    for (const { file, path } of this.#restartBehind(end)) {
+      file.closeSync();
+      files.remove(path);
+    }
+    files.syncDirectorySync(directory);
+  }
+
+  /** The newest segment is all there is. Returns the others, which are void. */
+  #restartBehind({ index, term }: SnapshotEnd): Segment[] {
+    this.#table = new LogIndexTable(index);
+    this.#baseTerm = term;
+    this.#endsInEmptyFrame = false;
+    return this.#segments.splice(0, this.#segments.length - 1);
+  }
+
+  #drop(segments: readonly Segment[]): void {
+    for (const { file } of segments) this.#closeWhenRead(file);
+    this.#dropped.push(...segments);
+    if (!this.#isDropping) this.#dropNext();
   }
 
   /** A descriptor must not be closed, and its number used again, under a read. */
@@ -368,65 +469,49 @@ export class Journal {
     else this.#filesToClose.push(file);
   }
 
-  #recycle(dropped: Segment): void {
-    const { files, directory, chance } = this.#options;
-    if (this.#spare !== undefined || this.#isSpareUnderWay) return files.remove(dropped.path);
-    const path = sparePath(directory, chance.bytes(8));
-    files.rename(dropped.path, path);
-    this.#spare = { path, byteLength: dropped.byteLength };
-  }
-
-  #prepareSpare(): void {
-    if (this.#spare !== undefined || this.#isSpareUnderWay || this.#isClosed) return;
-    const { files, directory, chance, maxSegmentFileSize } = this.#options;
-    const current = this.#segments.at(-1)!;
-    const waiting = this.#isRotating ? this.#pending : undefined;
-    const needed = waiting ? segmentHeaderBytes + frameBytes(waiting.entries) : 0;
-    const byteLength = Math.max(Math.min(current.byteLength * 2, maxSegmentFileSize), needed);
-    const path = sparePath(directory, chance.bytes(8));
-    this.#isSpareUnderWay = true;
-    createSpare(files, path, byteLength, (error) => {
-      this.#isSpareUnderWay = false;
-      if (this.#isClosed) return;
-      // Nobody needs it yet: an error shows when somebody does.
-      if (error === undefined) this.#spare = { path, byteLength };
-      if (!this.#isRotating) return;
-      if (error !== undefined) this.#failPending('create a log segment', error);
-      else this.#rotate(this.#pending!);
+  /** One by one, oldest first: a crash must not leave a gap between segments. */
+  #dropNext(): void {
+    const dropped = this.#isClosed ? undefined : this.#dropped.shift();
+    this.#isDropping = dropped !== undefined;
+    if (dropped === undefined) return;
+    const { files, directory } = this.#options;
+    let spare: Spare | undefined;
+    const error = attempt(() => {
+      // Whoever reads it keeps the file's bytes, though not its name.
+      if (this.#readsUnderWay > 0) files.remove(dropped.path);
+      else spare = this.#spares.recycle(dropped, this.#currentByteLength);
+    });
+    if (error !== undefined) return this.#failDropping(error);
+    files.syncDirectory(directory, (syncError) => {
+      if (syncError !== undefined) return this.#failDropping(syncError);
+      // Not before: a file must not have the name of a new segment while it may still have its old one.
+      if (spare !== undefined) this.#spares.add(spare);
+      this.#dropNext();
     });
   }
 
-  /** The pending frame does not fit: goes on in the spare, as soon as there is one. */
+  #failDropping(error: Error): void {
+    this.#isDropping = false;
+    this.#dropFailure = error;
+  }
+
+  /** The pending frame does not fit: goes on in a spare. */
   #rotate(pending: PendingAppend): void {
-    const spare = this.#spare;
     const needed = segmentHeaderBytes + frameBytes(pending.entries);
-    if (spare === undefined) return this.#prepareSpare();
-    this.#spare = undefined;
-    if (spare.byteLength < needed) {
-      const error = attempt(() => this.#options.files.remove(spare.path));
-      if (error !== undefined) return this.#failPending('remove a spare log segment', error);
-      return this.#prepareSpare();
-    }
-    this.#beginSegment(spare, (error) => {
-      if (error !== undefined) return this.#failPending('begin a log segment', error);
-      this.#isRotating = false;
-      this.#prepareSpare();
-      this.#write(pending);
+    this.#spares.take(needed, this.#currentByteLength, (spareError, spare) => {
+      if (spareError !== undefined) return this.#failPending('create a log segment', spareError);
+      this.#beginSegment(spare!, undefined, (error) => {
+        if (error !== undefined) return this.#failPending('begin a log segment', error);
+        this.#write(pending);
+      });
     });
   }
 
-  #beginSegment(spare: { path: string; byteLength: number }, done: Done): void {
-    const { files, directory, identity, chance } = this.#options;
-    const segmentNumber = this.#segments.at(-1)!.segmentNumber + 1;
-    const header: SegmentHeader = {
-      segmentId: chance.bytes(segmentIdBytes),
-      segmentNumber,
-      firstFrameNumber: this.#nextFrameNumber,
-      previousCrc: this.#previousCrc,
-      previousIndex: this.lastIndex,
-      previousTerm: this.lastIndex > this.baseIndex ? this.at(this.lastIndex).term : this.#baseTerm,
-    };
-    const path = segmentPath(directory, segmentNumber);
+  /** `snapshot`: it stands for everything in earlier segments. */
+  #beginSegment(spare: Spare, snapshot: SnapshotEnd | undefined, done: Done): void {
+    const { files, directory, identity } = this.#options;
+    const header = this.#nextHeader(spare.byteLength, snapshot);
+    const path = segmentPath(directory, header.segmentNumber);
     let file: FileHandle;
     try {
       file = files.open(spare.path, 'durable');
@@ -439,23 +524,30 @@ export class Journal {
       if (renameError !== undefined) return done(renameError);
       files.syncDirectory(directory, (syncError) => {
         if (syncError !== undefined) return done(syncError);
-        this.#segments.push({
-          ...header,
-          path,
-          byteLength: spare.byteLength,
-          file,
-          indexMax: 0,
-        });
+        this.#segments.push({ ...header, path, file, indexMax: 0 });
         this.#nextOffset = segmentHeaderBytes;
         done(undefined);
       });
     });
   }
 
+  #nextHeader(byteLength: number, snapshot: SnapshotEnd | undefined): SegmentHeader {
+    const previousIndex = snapshot?.index ?? this.lastIndex;
+    return {
+      segmentId: this.#options.chance.bytes(segmentIdBytes),
+      segmentNumber: this.#segments.at(-1)!.segmentNumber + 1,
+      firstFrameNumber: this.#nextFrameNumber,
+      previousCrc: this.#previousCrc,
+      previousIndex,
+      previousTerm: snapshot?.term ?? this.termAt(previousIndex)!,
+      voidsEarlier: snapshot !== undefined,
+      byteLength,
+    };
+  }
+
   #failPending(action: string, error: Error): void {
     const pending = this.#pending!;
     this.#pending = undefined;
-    this.#isRotating = false;
     pending.done(diskError(action, error));
   }
 
@@ -498,7 +590,7 @@ export class Journal {
     }
     const needed = frameBytes(entries);
     if (this.#nextOffset + needed > this.#segments.at(-1)!.byteLength) {
-      this.#beginSegmentSync(segmentHeaderBytes + needed);
+      this.#beginSegmentSync(segmentHeaderBytes + needed, undefined);
     }
     const frame = this.#encode(entries, undefined);
     const whole = Buffer.concat(frame.parts);
@@ -506,24 +598,14 @@ export class Journal {
     this.#onWritten(entries, frame);
   }
 
-  #beginSegmentSync(bytesNeeded: number): void {
-    const { files, directory, identity, chance, maxSegmentFileSize } = this.#options;
-    const previous = this.#segments.at(-1)!;
+  #beginSegmentSync(bytesNeeded: number, snapshot: SnapshotEnd | undefined): void {
+    const { maxSegmentFileSize } = this.#options;
     const byteLength = Math.max(
-      Math.min(previous.byteLength * 2, maxSegmentFileSize),
+      Math.min(this.#segments.at(-1)!.byteLength * 2, maxSegmentFileSize),
       alignFrame(bytesNeeded),
     );
-    const header: SegmentHeader = {
-      segmentId: chance.bytes(segmentIdBytes),
-      segmentNumber: previous.segmentNumber + 1,
-      firstFrameNumber: this.#nextFrameNumber,
-      previousCrc: this.#previousCrc,
-      previousIndex: this.lastIndex,
-      previousTerm: this.lastIndex > this.baseIndex ? this.at(this.lastIndex).term : this.#baseTerm,
-    };
-    const path = segmentPath(directory, header.segmentNumber);
-    const file = createSegmentSync(files, directory, identity, chance, header, byteLength);
-    this.#segments.push({ ...header, path, byteLength, file, indexMax: 0 });
+    const header = this.#nextHeader(byteLength, snapshot);
+    this.#segments.push({ ...header, ...createSegmentSync(this.#options, header), indexMax: 0 });
     this.#nextOffset = segmentHeaderBytes;
   }
 }
@@ -543,7 +625,7 @@ const zeroBlock = Buffer.alloc(frameAlignment);
 const noBytes = Buffer.alloc(0);
 
 function createFirstSegment(options: JournalOptions): void {
-  const { files, directory, identity, chance, maxSegmentFileSize } = options;
+  const { files, directory, chance, maxSegmentFileSize } = options;
   files.makeDirectory(directory);
   const header: SegmentHeader = {
     segmentId: chance.bytes(segmentIdBytes),
@@ -552,30 +634,51 @@ function createFirstSegment(options: JournalOptions): void {
     previousCrc: 0,
     previousIndex: 0,
     previousTerm: 0,
+    voidsEarlier: false,
+    byteLength: Math.min(firstSegmentBytes, maxSegmentFileSize),
   };
-  const byteLength = Math.min(firstSegmentBytes, maxSegmentFileSize);
-  createSegmentSync(files, directory, identity, chance, header, byteLength).closeSync();
+  createSegmentSync(options, header).file.closeSync();
 }
 
 /** Order: zeros durable, header durable, final name, directory durable. */
 function createSegmentSync(
-  files: Files,
-  directory: string,
-  identity: ReplicaIdentity,
-  chance: Pick<Chance, 'bytes'>,
+  { files, directory, identity, chance }: JournalOptions,
   header: SegmentHeader,
-  byteLength: number,
-): FileHandle {
+): { readonly path: string; readonly file: FileHandle } {
   const spare = sparePath(directory, chance.bytes(8));
-  createSpareSync(files, spare, byteLength);
+  createSpareSync(files, spare, header.byteLength);
   const file = files.open(spare, 'durable');
   file.writeSync(encodeSegmentHeader(identity, header), 0);
-  files.rename(spare, segmentPath(directory, header.segmentNumber));
+  const path = segmentPath(directory, header.segmentNumber);
+  files.rename(spare, path);
   files.syncDirectorySync(directory);
-  return file;
+  return { path, file };
 }
 
-function openSegment(options: JournalOptions, segmentNumber: number): ScannedSegment {
+/**
+ * Ascending. Those that a later one voids are removed: a crash came before that. Nothing in them
+ * counts, so neither gaps nor damage in them matter.
+ */
+export function openSegments(
+  options: Pick<JournalOptions, 'directory' | 'identity' | 'files'>,
+  numbers: readonly number[],
+): ScannedSegment[] {
+  const { files, directory } = options;
+  const segments: ScannedSegment[] = [];
+  for (const number of numbers.toSorted((a, b) => b - a)) {
+    if (segments[0]?.voidsEarlier === true) files.remove(segmentPath(directory, number));
+    else segments.unshift(openSegment(options, number));
+  }
+  // Gone before the one that voids them can go in its turn.
+  if (segments.length < numbers.length) files.syncDirectorySync(directory);
+  return segments;
+}
+
+/** Throws `RaftError` when it is damaged or not this log's. */
+function openSegment(
+  options: Pick<JournalOptions, 'directory' | 'identity' | 'files'>,
+  segmentNumber: number,
+): ScannedSegment {
   const path = segmentPath(options.directory, segmentNumber);
   const file = options.files.open(path, 'durable');
   const block = Buffer.alloc(segmentHeaderBytes);
@@ -584,19 +687,18 @@ function openSegment(options: JournalOptions, segmentNumber: number): ScannedSeg
   if (header.segmentNumber !== segmentNumber) {
     throw new RaftError('DAMAGED', `Log segment "${path}" is number ${header.segmentNumber}`);
   }
-  return { ...header, path, file, byteLength: options.files.stat(path)!.byteLength };
-}
-
-/** In a callback an exception would end the process without a word. */
-function attempt(action: () => void): Error | undefined {
-  try {
-    action();
-  } catch (error) {
-    return error as Error;
+  const { byteLength } = options.files.stat(path)!;
+  if (byteLength < header.byteLength) {
+    throw new RaftError(
+      'DAMAGED',
+      `Cannot trust the log: "${path}" has ${byteLength} of its ${header.byteLength} bytes. ` +
+        rejoinAdvice,
+    );
   }
-  return undefined;
+  return { ...header, path, file, byteLength };
 }
 
-function diskError(action: string, cause: Error): RaftError {
-  return new RaftError('DISK', `Cannot ${action}: ${cause.message}`, { cause });
+function changedOnDisk(index: LogIndex, { segmentNumber }: EntryLocation): RaftError {
+  const what = `entry ${index} in segment ${segmentNumber} has changed on the disk`;
+  return new RaftError('DAMAGED', `Cannot trust the log: ${what}. ${rejoinAdvice}`);
 }

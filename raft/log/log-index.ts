@@ -63,7 +63,7 @@ export class LogIndexTable {
       offset: this.#offsets[at]!,
       byteLength: this.#byteLengths[at]!,
       checksum: this.#checksums[at]!,
-      kind: kinds[this.#kinds[at]!]!,
+      kind: this.kindAt(index),
       term: this.#terms[at]!,
       stamp: this.#stamps[at]!,
     };
@@ -71,6 +71,10 @@ export class LogIndexTable {
 
   byteLengthAt(index: LogIndex): number {
     return this.#byteLengths[this.#position(index)]!;
+  }
+
+  kindAt(index: LogIndex): EntryKind {
+    return kinds[this.#kinds[this.#position(index)]!]!;
   }
 
   termAt(index: LogIndex): Term {

@@ -10,8 +10,9 @@
 //     … w-1  w  ✗ │ segment that expects w+2      the same
 //     … w-1  w  ✗ │ segment that expects w+1      the rest of the segment was never used
 //
-// Nothing is truncated on a guess. Damage confined to the very last frame cannot be told from a torn
-// write; an idle log therefore ends in an empty frame.
+// Nothing is truncated on a guess, and nothing is read of what a snapshot stands for: segments before
+// one that voids them are removed first. Damage confined to the very last frame cannot be told from a
+// torn write; an idle log therefore ends in an empty frame.
 
 import type { FileHandle } from '../effects.js';
 import type { EntryRow } from '../entry.js';
@@ -27,7 +28,6 @@ import { type SegmentHeader, segmentHeaderBytes } from './segment.js';
 
 export interface ScannedSegment extends SegmentHeader {
   readonly path: string;
-  readonly byteLength: number;
   readonly file: FileHandle;
 }
 

@@ -7,14 +7,19 @@
 //     0  magic "HOLTLOG1"     8  format version u32    12  group u32
 //    16  cluster id (16)     32  replica id (20)       52  zero u32
 //    56  segment id (16)     72  segment number u64    80  number of the first frame u64
-//    88  crc of the frame before it u32                92  zero u32
+//    88  crc of the frame before it u32                92  flags u32
 //    96  index before it u64                          104  term before it u64
+//   112  byte length of the file u64
 //  4092  crc u32
+//
+// Flag 1: all earlier segments are void. A snapshot of the index and term before it stands for them.
+// Version 1 had neither flags nor length, and zeros there.
 //
 //   spare-….tmp ──header durable──▶ 0000000000000012.log ──all behind a snapshot──▶ spare-….tmp
 //
 // A segment gets its final name only once its header is durable, so a named segment with a bad
-// header is damage, never a torn write.
+// header is damage, never a torn write. A file never changes its length while it has such a name:
+// one that is shorter has lost its end, which may have held frames.
 
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -30,7 +35,9 @@ export const segmentHeaderBytes = frameAlignment;
 export const segmentIdBytes = 16;
 
 const magic = Buffer.from('HOLTLOG1', 'latin1');
-const formatVersion = 1;
+const formatVersion = 2;
+const formatVersionMin = 1;
+const voidsEarlierFlag = 1;
 const crcOffset = segmentHeaderBytes - 4;
 
 export interface SegmentHeader {
@@ -44,11 +51,14 @@ export interface SegmentHeader {
   /** Of the last entry before it. */
   readonly previousIndex: LogIndex;
   readonly previousTerm: Term;
+  /** Whatever earlier segments hold does not count any more: a snapshot stands for it. */
+  readonly voidsEarlier: boolean;
+  /** Of the whole file. As it was decoded: 0 when the header is of version 1. */
+  readonly byteLength: number;
 }
 
 export interface Segment extends SegmentHeader {
   readonly path: string;
-  readonly byteLength: number;
   /** Open for durable writes on the newest segment, for reading on the others. */
   readonly file: FileHandle;
   /** The highest index any of its frames holds; 0 when none. */
@@ -81,8 +91,10 @@ export function encodeSegmentHeader(identity: ReplicaIdentity, header: SegmentHe
   writeUint64(block, 72, header.segmentNumber);
   writeUint64(block, 80, header.firstFrameNumber);
   block.writeUInt32LE(header.previousCrc, 88);
+  block.writeUInt32LE(header.voidsEarlier ? voidsEarlierFlag : 0, 92);
   writeUint64(block, 96, header.previousIndex);
   writeUint64(block, 104, header.previousTerm);
+  writeUint64(block, 112, header.byteLength);
   block.writeUInt32LE(crc32(block.subarray(0, crcOffset)), crcOffset);
   return block;
 }
@@ -101,7 +113,7 @@ export function decodeSegmentHeader(
     throw new RaftError('DAMAGED', `Cannot open log segment "${path}": its header is damaged`);
   }
   const version = block.readUInt32LE(8);
-  if (version !== formatVersion) {
+  if (version < formatVersionMin || version > formatVersion) {
     throw new RaftError('VERSION', `Cannot open log segment "${path}": it has version ${version}`);
   }
   checkIdentityBytes(block.subarray(12, 12 + identityBytesLength), identity, path);
@@ -112,6 +124,8 @@ export function decodeSegmentHeader(
     previousCrc: block.readUInt32LE(88),
     previousIndex: readUint64(block, 96),
     previousTerm: readUint64(block, 104),
+    voidsEarlier: (block.readUInt32LE(92) & voidsEarlierFlag) !== 0,
+    byteLength: readUint64(block, 112),
   };
 }
 

@@ -46,6 +46,12 @@ interface Slot extends HardState {
   readonly sequence: number;
 }
 
+/** What a vote file holds. */
+export interface VoteFileContents extends HardState {
+  /** Of the two copies; one is enough. */
+  readonly soundCopies: 1 | 2;
+}
+
 export class VoteFile {
   readonly #identity: ReplicaIdentity;
   readonly #file: FileHandle;
@@ -71,15 +77,9 @@ export class VoteFile {
    * cache. Synchronous. Throws `RaftError`.
    */
   static open(options: VoteFileOptions): VoteFile {
-    if (options.files.stat(options.path) === undefined) {
-      throw new RaftError(
-        'MISSING',
-        `Cannot open the vote file "${options.path}": it is missing, but this replica has taken ` +
-          `part before. ${rejoinAdvice}`,
-      );
-    }
+    assertExists(options);
     const file = options.files.open(options.path, 'durable');
-    const newest = newestSlot(file, options);
+    const newest = newestOf(readSlots(file, options), options.path);
     const voteFile = new VoteFile(options.identity, file, newest);
     voteFile.#writeSync();
     return voteFile;
@@ -143,20 +143,49 @@ export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.device === b.device && a.inode === b.inode && a.birthMs === b.birthMs;
 }
 
-function newestSlot(file: FileHandle, options: VoteFileOptions): Slot {
-  let newest: Slot | undefined;
+/** Looks at the file of a stopped replica, and changes nothing. Throws `RaftError`. */
+export function inspectVoteFile(options: VoteFileOptions): VoteFileContents {
+  assertExists(options);
+  const file = options.files.open(options.path, 'read');
+  try {
+    const slots = readSlots(file, options);
+    const { term, votedFor } = newestOf(slots, options.path);
+    return { term, votedFor, soundCopies: slots.length === slotCount ? 2 : 1 };
+  } finally {
+    file.closeSync();
+  }
+}
+
+function assertExists({ files, path }: VoteFileOptions): void {
+  if (files.stat(path) !== undefined) return;
+  throw new RaftError(
+    'MISSING',
+    `Cannot open the vote file "${path}": it is missing, but this replica has taken part before. ` +
+      rejoinAdvice,
+  );
+}
+
+/** Those that are sound. */
+function readSlots(file: FileHandle, options: VoteFileOptions): Slot[] {
+  const slots: Slot[] = [];
   for (let at = 0; at < slotCount; at += 1) {
     const block = Buffer.alloc(slotBytes);
     const read = file.readSync(block, at * slotBytes);
     const slot = decodeSlot(block.subarray(0, read), options);
-    if (slot === undefined) continue;
-    if (newest === undefined || slot.sequence > newest.sequence) newest = slot;
+    if (slot !== undefined) slots.push(slot);
   }
-  if (newest !== undefined) return newest;
-  throw new RaftError(
-    'DAMAGED',
-    `Cannot trust the vote file "${options.path}": both copies are damaged. ${rejoinAdvice}`,
-  );
+  return slots;
+}
+
+function newestOf(slots: readonly Slot[], path: string): Slot {
+  const [first, second] = slots;
+  if (first === undefined) {
+    throw new RaftError(
+      'DAMAGED',
+      `Cannot trust the vote file "${path}": both copies are damaged. ${rejoinAdvice}`,
+    );
+  }
+  return second !== undefined && second.sequence > first.sequence ? second : first;
 }
 
 function encodeSlot(identity: ReplicaIdentity, slot: Slot): Buffer {

@@ -7,14 +7,35 @@
 //   a ── dialled by a: messages a → b ──▶ b
 //   a ◀─ dialled by b: messages b → a ─── b
 //
+// A snapshot has a connection of its own, dialled by its sender, on which both sides speak; the bus
+// only opens it.
+//
 // Both ends prove that they know the cluster's secret first (`handshake.ts`). A peer that dials
 // again replaces its older connection, so nothing old arrives behind something new.
+//
+// Whom to dial is told by `setPeers`; whoever knows the secret is heard, member or not, because the
+// membership here may be older than theirs. A peer that is not to be dialled (the leader of a group
+// that this replica is about to join, whose address the log will bring) is answered on the
+// connection that it dialled.
 
 import type { BufferPool } from '../buffer-pool.js';
 import type { ReplicaId } from '../core/index.js';
 import type { Chance, Clock, Connection, Listener, Network, Timers } from '../effects.js';
 import type { ReplicaIdentity } from '../identity.js';
-import type { OutgoingMessage, Transport, TransportEvents } from '../transport.js';
+import type {
+  IncomingMessage,
+  OutgoingMessage,
+  PeerAddress,
+  Transport,
+  TransportEvents,
+} from '../transport.js';
+import {
+  type Greeting,
+  GreetingConnection,
+  greetAcceptor,
+  handshakeTimeoutMs,
+  ignore,
+} from './greeting.js';
 import {
   decodeHello,
   encodeHello,
@@ -22,23 +43,17 @@ import {
   helloBytes,
   isSameProof,
   nonceBytes,
+  type Purpose,
   proof,
   proofBytes,
 } from './handshake.js';
-import { encodeHeaderAndRows, PacketReader } from './wire.js';
-
-export interface PeerAddress {
-  readonly replicaId: ReplicaId;
-  readonly host: string;
-  /** The peer's bus port. */
-  readonly port: number;
-}
+import { OutgoingQueue } from './outgoing-queue.js';
+import { PacketReader } from './wire.js';
 
 export interface BusOptions {
   readonly identity: ReplicaIdentity;
   readonly host: string;
   readonly port: number;
-  readonly peers: readonly PeerAddress[];
   /** The cluster's secret; empty only where the bus listens on loopback. */
   readonly secret: Buffer;
   readonly network: Network;
@@ -56,9 +71,6 @@ export interface BusEvent {
   readonly peer: ReplicaId | undefined;
 }
 
-const handshakeTimeoutMs = 5_000;
-/** A greeting, and the first messages that a dialler may send right behind its proof. */
-const greetingBytesMax = 256 * 1024;
 /** Strangers that may be greeting at a time; more are turned away. */
 const greetingCountMax = 64;
 /**
@@ -72,14 +84,21 @@ const silenceCheckMs = 1_000;
 const redialMsMin = 50;
 const redialMsMax = 1_000;
 
+/** A connection that a peer dialled, and what it is answered there. */
+interface AcceptedLink {
+  readonly connection: Connection;
+  readonly queue: OutgoingQueue;
+}
+
 export class Bus implements Transport {
   readonly #options: BusOptions;
   readonly #links = new Map<ReplicaId, DialledLink>();
-  readonly #accepted = new Map<ReplicaId, Connection>();
+  readonly #accepted = new Map<ReplicaId, AcceptedLink>();
   readonly #greeting = new Set<Connection>();
   #listener: Listener | undefined;
   #events: TransportEvents | undefined;
   #cancelSilenceCheck: (() => void) | undefined;
+  #isStopped = false;
 
   /** Calls back when the bus listens, or with the reason why it cannot. */
   static listen(
@@ -107,22 +126,63 @@ export class Bus implements Transport {
 
   start(events: TransportEvents): void {
     this.#events = events;
-    for (const peer of this.#options.peers) {
-      const link = new DialledLink(this.#options, peer, () => events.onLinkLost(peer.replicaId));
-      this.#links.set(peer.replicaId, link);
-      link.dial();
-    }
     this.#cancelSilenceCheck = this.#options.timers.every(silenceCheckMs, () => {
       for (const link of this.#links.values()) link.checkSilence();
     });
   }
 
+  /** Only after `start`. A peer at another address than before is dialled there. */
+  setPeers(peers: readonly PeerAddress[]): void {
+    if (this.#isStopped) return;
+    const wanted = new Map(peers.map((peer) => [peer.replicaId, peer]));
+    for (const [replicaId, link] of this.#links) {
+      const peer = wanted.get(replicaId);
+      if (peer !== undefined && link.leadsTo(peer)) continue;
+      link.stop();
+      this.#links.delete(replicaId);
+      // What was on its way to the old address may be lost.
+      if (peer !== undefined) this.#events!.onLinkLost(replicaId);
+    }
+    for (const peer of peers) {
+      if (!this.#links.has(peer.replicaId)) this.#dial(peer);
+    }
+  }
+
+  #dial(peer: PeerAddress): void {
+    const events = this.#events!;
+    const { replicaId } = peer;
+    const link = new DialledLink(this.#options, peer, {
+      onMessage: (incoming) => events.onMessage(incoming),
+      onHeard: () => events.onLinkAlive(replicaId),
+      onLost: () => events.onLinkLost(replicaId),
+    });
+    this.#links.set(replicaId, link);
+    link.dial();
+  }
+
   send(outgoing: OutgoingMessage): void {
-    this.#links.get(outgoing.message.to)?.send(outgoing);
+    const { to } = outgoing.message;
+    const link = this.#links.get(to);
+    if (link !== undefined) return link.send(outgoing);
+    const { identity, clock } = this.#options;
+    this.#accepted.get(to)?.queue.push(outgoing, { identity, wallMs: clock.wallMs() });
   }
 
   flush(): void {
     for (const link of this.#links.values()) link.flush();
+    for (const { connection, queue } of this.#accepted.values()) {
+      const departure = queue.take();
+      if (departure !== undefined) connection.write(departure.buffers, () => departure.release());
+    }
+  }
+
+  connectForSnapshot(
+    to: ReplicaId,
+    done: (error: Error | undefined, connection: Connection | undefined) => void,
+  ): void {
+    const link = this.#links.get(to);
+    if (link === undefined) return done(new Error('it is no peer'), undefined);
+    link.dialForSnapshot(done);
   }
 
   isLinked(to: ReplicaId): boolean {
@@ -130,42 +190,32 @@ export class Bus implements Transport {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#cancelSilenceCheck?.();
     this.#listener?.close();
     for (const link of this.#links.values()) link.stop();
-    for (const connection of [...this.#accepted.values(), ...this.#greeting]) connection.destroy();
+    const accepted = [...this.#accepted.values()].map(({ connection }) => connection);
+    for (const connection of [...accepted, ...this.#greeting]) connection.destroy();
   }
 
   // ---------------------------------------------------------------------------- accepting
 
-  #onConnection(connection: Connection): void {
+  #onConnection(raw: Connection): void {
     const { identity, secret, chance, timers } = this.#options;
     // A peer may be quicker than this replica's own start.
     if (this.#events === undefined || this.#greeting.size >= greetingCountMax) {
-      return connection.destroy();
+      return raw.destroy();
     }
+    const connection = new GreetingConnection(raw);
     this.#greeting.add(connection);
-    const greeter = new ExactReader();
     const cancelTimeout = timers.after(handshakeTimeoutMs, () => connection.destroy());
-    let reader: PacketReader | undefined;
-    let peer: ReplicaId | undefined;
-
-    connection.onClose((reason) => {
+    const endGreeting = (): void => {
       cancelTimeout();
       this.#greeting.delete(connection);
-      if (peer === undefined || this.#accepted.get(peer) !== connection) return;
-      this.#accepted.delete(peer);
-      this.#event('info', `connection from the peer closed: ${reason}`, peer);
-    });
-    connection.onData((chunk) => {
-      if (reader === undefined) {
-        if (!greeter.feed(chunk)) connection.destroy();
-      } else {
-        this.#onPeerBytes(connection, reader, peer!, chunk);
-      }
-    });
+    };
+    connection.onClose(endGreeting);
 
-    greeter.read(helloBytes, (diallerHello) => {
+    connection.read(helloBytes, (diallerHello) => {
       const hello = decodeHello(diallerHello, identity);
       if (typeof hello === 'string') {
         this.#event('warn', `refused a connection: ${hello}`, undefined);
@@ -174,43 +224,52 @@ export class Bus implements Transport {
       const own = encodeHello({
         identity,
         to: hello.identity.replicaId,
+        purpose: hello.purpose,
         nonce: chance.bytes(nonceBytes),
       });
       connection.write([own, proof(secret, 'accept', diallerHello, own)], ignore);
-      greeter.read(proofBytes, (given) => {
-        peer = hello.identity.replicaId;
+      connection.read(proofBytes, (given) => {
+        const peer = hello.identity.replicaId;
         if (!isSameProof(given, proof(secret, 'dial', diallerHello, own))) {
           this.#event('warn', 'refused a connection: its bus secret is wrong', peer);
           return connection.destroy();
         }
-        cancelTimeout();
-        reader = this.#accept(connection, hello);
-        const early = greeter.rest();
-        if (early.length > 0) this.#onPeerBytes(connection, reader, peer, early);
+        endGreeting();
+        if (hello.purpose === 'snapshot') this.#events!.onSnapshotConnection(peer, connection);
+        else this.#accept(connection, hello);
       });
     });
   }
 
-  #accept(connection: Connection, hello: Hello): PacketReader {
+  #accept(connection: Connection, hello: Hello): void {
     const peer = hello.identity.replicaId;
-    this.#greeting.delete(connection);
-    this.#accepted.get(peer)?.destroy();
-    this.#accepted.set(peer, connection);
+    const older = this.#accepted.get(peer);
+    const queue = new OutgoingQueue();
+    this.#accepted.set(peer, { connection, queue });
+    older?.queue.drop();
+    older?.connection.destroy();
     this.#event('info', 'accepted a connection from the peer', peer);
-    return new PacketReader({
+    const reader = new PacketReader({
       pool: this.#options.pool,
       self: this.#options.identity,
       peer: hello.identity,
       onPacket: (packet) => {
         // Of a connection that was replaced in the meantime: something newer is on its way.
-        if (this.#accepted.get(peer) === connection) this.#events!.onMessage(packet);
+        if (this.#isCurrent(peer, connection)) this.#events!.onMessage(packet);
         else packet.block?.release();
       },
     });
+    connection.onClose((reason) => {
+      if (!this.#isCurrent(peer, connection)) return;
+      queue.drop();
+      this.#accepted.delete(peer);
+      this.#event('info', `connection from the peer closed: ${reason}`, peer);
+    });
+    connection.onData((chunk) => this.#onPeerBytes(connection, reader, peer, chunk));
   }
 
   #onPeerBytes(connection: Connection, reader: PacketReader, peer: ReplicaId, chunk: Buffer): void {
-    if (this.#accepted.get(peer) !== connection) return;
+    if (!this.#isCurrent(peer, connection)) return;
     this.#events!.onLinkAlive(peer);
     this.#links.get(peer)?.onHeard();
     const wrong = reader.feed(chunk);
@@ -219,39 +278,51 @@ export class Bus implements Transport {
     connection.destroy();
   }
 
+  #isCurrent(peer: ReplicaId, connection: Connection): boolean {
+    return this.#accepted.get(peer)?.connection === connection;
+  }
+
   #event(level: BusEvent['level'], text: string, peer: ReplicaId | undefined): void {
     this.#options.onEvent({ level, text, peer });
   }
 }
 
-function ignore(): void {}
+interface DialledLinkEvents {
+  /** Answers of a peer that does not dial this replica. */
+  onMessage(incoming: IncomingMessage): void;
+  onHeard(): void;
+  onLost(): void;
+}
 
 /** The connection that this replica dialled to one peer, and dials again when it is lost. */
 class DialledLink {
   readonly #options: BusOptions;
   readonly #peer: PeerAddress;
-  readonly #onLost: () => void;
+  readonly #events: DialledLinkEvents;
+  readonly #queue = new OutgoingQueue();
   #connection: Connection | undefined;
   #isUp = false;
   #isStopped = false;
   #redialMs = redialMsMin;
   #cancelRedial: (() => void) | undefined;
   #lastTrouble = '';
-  #queue: Buffer[] = [];
-  #queuedBlocks: OutgoingMessage['blocks'][number][] = [];
   /** Since when bytes have left without anything heard from the peer; undefined: none have. */
   #silentSinceMs: number | undefined;
   #unsentBytes = 0;
   #closeReason: string | undefined;
 
-  constructor(options: BusOptions, peer: PeerAddress, onLost: () => void) {
+  constructor(options: BusOptions, peer: PeerAddress, events: DialledLinkEvents) {
     this.#options = options;
     this.#peer = peer;
-    this.#onLost = onLost;
+    this.#events = events;
   }
 
   get isUp(): boolean {
     return this.#isUp;
+  }
+
+  leadsTo({ host, port }: PeerAddress): boolean {
+    return this.#peer.host === host && this.#peer.port === port;
   }
 
   dial(): void {
@@ -267,29 +338,18 @@ class DialledLink {
   send(outgoing: OutgoingMessage): void {
     if (!this.#isUp) return;
     const { identity, clock } = this.#options;
-    const head = { identity, wallMs: clock.wallMs() };
-    this.#queue.push(encodeHeaderAndRows(outgoing.message, outgoing.entries, head));
-    for (const entry of outgoing.entries) {
-      if (entry.byteLength > 0) this.#queue.push(entry.payload);
-    }
-    for (const block of outgoing.blocks) {
-      block.retain();
-      this.#queuedBlocks.push(block);
-    }
+    this.#queue.push(outgoing, { identity, wallMs: clock.wallMs() });
   }
 
   flush(): void {
-    if (this.#queue.length === 0) return;
-    const buffers = this.#queue;
-    const blocks = this.#queuedBlocks;
-    this.#queue = [];
-    this.#queuedBlocks = [];
-    const byteLength = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+    const departure = this.#queue.take();
+    if (departure === undefined) return;
+    const { buffers, byteLength } = departure;
     this.#unsentBytes += byteLength;
     this.#silentSinceMs ??= this.#options.clock.monotonicMs();
     this.#connection!.write(buffers, () => {
       this.#unsentBytes -= byteLength;
-      for (const block of blocks) block.release();
+      departure.release();
     });
   }
 
@@ -311,48 +371,53 @@ class DialledLink {
     this.#connection?.destroy();
   }
 
-  #greet(connection: Connection): void {
-    const { identity, secret, chance, timers } = this.#options;
-    this.#connection = connection;
-    const greeter = new ExactReader();
-    let trouble: string | undefined;
-    const fail = (reason: string): void => {
-      trouble = reason;
-      connection.destroy();
-    };
-    const cancelTimeout = timers.after(handshakeTimeoutMs, () => fail('it does not answer'));
-    connection.onData((chunk) => {
-      if (!greeter.feed(chunk)) fail('it says more than a greeting');
+  /** A connection of its own beside the link. Calls back once. */
+  dialForSnapshot(
+    done: (error: Error | undefined, connection: Connection | undefined) => void,
+  ): void {
+    this.#options.network.connect(this.#peer, (error, raw) => {
+      if (error !== undefined) return done(error, undefined);
+      const connection = new GreetingConnection(raw!);
+      greetAcceptor(connection, this.#greeting('snapshot'), (trouble) => {
+        if (trouble === undefined) done(undefined, connection);
+        else done(new Error(trouble), undefined);
+      });
     });
-    connection.onClose((reason) => {
-      cancelTimeout();
-      this.#onClosed(trouble ?? this.#closeReason ?? reason);
-    });
+  }
 
-    const own = encodeHello({
-      identity,
-      to: this.#peer.replicaId,
-      nonce: chance.bytes(nonceBytes),
-    });
-    connection.write([own], ignore);
-    greeter.read(helloBytes + proofBytes, (answer) => {
-      const acceptorHello = answer.subarray(0, helloBytes);
-      const hello = decodeHello(acceptorHello, identity);
-      if (typeof hello === 'string') return fail(hello);
-      if (hello.identity.replicaId !== this.#peer.replicaId) {
-        return fail(`replica ${hello.identity.replicaId} answers there`);
-      }
-      const given = answer.subarray(helloBytes);
-      if (!isSameProof(given, proof(secret, 'accept', own, acceptorHello))) {
-        return fail('its bus secret is not ours');
-      }
-      cancelTimeout();
-      connection.write([proof(secret, 'dial', own, acceptorHello)], ignore);
+  #greet(raw: Connection): void {
+    const connection = new GreetingConnection(raw);
+    this.#connection = connection;
+    greetAcceptor(connection, this.#greeting('messages'), (trouble) => {
+      if (trouble !== undefined) return this.#onClosed(trouble);
+      connection.onClose((reason) => this.#onClosed(this.#closeReason ?? reason));
+      const { pool, identity } = this.#options;
+      const reader = new PacketReader({
+        pool,
+        self: identity,
+        peer: { ...identity, replicaId: this.#peer.replicaId },
+        onPacket: (packet) => this.#events.onMessage(packet),
+      });
       this.#isUp = true;
       this.#redialMs = redialMsMin;
       this.#lastTrouble = '';
       this.#event('info', 'connected to the peer');
+      connection.onData((chunk) => this.#onBytes(connection, reader, chunk));
     });
+  }
+
+  #onBytes(connection: GreetingConnection, reader: PacketReader, chunk: Buffer): void {
+    // Of a link that was given up in the meantime.
+    if (!this.#isUp || this.#isStopped) return;
+    this.onHeard();
+    this.#events.onHeard();
+    const wrong = reader.feed(chunk);
+    if (wrong !== undefined) connection.fail(`it sent ${wrong}`);
+  }
+
+  #greeting(purpose: Purpose): Greeting {
+    const { identity, secret, chance, timers } = this.#options;
+    return { identity, to: this.#peer.replicaId, purpose, secret, chance, timers };
   }
 
   #onClosed(reason: string): void {
@@ -361,11 +426,9 @@ class DialledLink {
     this.#silentSinceMs = undefined;
     const wasUp = this.#isUp;
     this.#isUp = false;
-    this.#queue = [];
-    for (const block of this.#queuedBlocks) block.release();
-    this.#queuedBlocks = [];
+    this.#queue.drop();
     if (this.#isStopped) return;
-    if (wasUp) this.#onLost();
+    if (wasUp) this.#events.onLost();
     this.#redial(wasUp ? `connection lost: ${reason}` : reason);
   }
 
@@ -382,42 +445,5 @@ class DialledLink {
 
   #event(level: BusEvent['level'], text: string): void {
     this.#options.onEvent({ level, text, peer: this.#peer.replicaId });
-  }
-}
-
-/** Gives out exactly as many bytes as were asked for, while a handshake lasts. */
-class ExactReader {
-  #bytes: Buffer = Buffer.alloc(0);
-  #wanted = 0;
-  #callback: ((bytes: Buffer) => void) | undefined;
-
-  read(byteLength: number, callback: (bytes: Buffer) => void): void {
-    this.#wanted = byteLength;
-    this.#callback = callback;
-    this.#deliver();
-  }
-
-  /** False when more has arrived than anybody has to say before both sides are known. */
-  feed(chunk: Buffer): boolean {
-    if (this.#bytes.length + chunk.length > greetingBytesMax) return false;
-    this.#bytes = Buffer.concat([this.#bytes, chunk]);
-    this.#deliver();
-    return true;
-  }
-
-  /** What arrived behind the last read. */
-  rest(): Buffer {
-    const rest = this.#bytes;
-    this.#bytes = Buffer.alloc(0);
-    return rest;
-  }
-
-  #deliver(): void {
-    const callback = this.#callback;
-    if (callback === undefined || this.#bytes.length < this.#wanted) return;
-    const taken = this.#bytes.subarray(0, this.#wanted);
-    this.#bytes = this.#bytes.subarray(this.#wanted);
-    this.#callback = undefined;
-    callback(taken);
   }
 }

@@ -1,3 +1,3 @@
 // Messages between replicas: bytes, handshake, connections. Entered through this file.
 
-export { Bus, type BusEvent, type BusOptions, type PeerAddress } from './bus.js';
+export { Bus, type BusEvent, type BusOptions } from './bus.js';

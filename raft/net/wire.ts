@@ -13,7 +13,7 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import type { Block, BufferPool } from '../buffer-pool.js';
-import type { Message, MessageKind } from '../core/index.js';
+import type { Configuration, LogIndex, Message, MessageKind } from '../core/index.js';
 import {
   type Entry,
   entryCountMax,
@@ -23,14 +23,17 @@ import {
   readUint64,
   writeUint64,
 } from '../entry.js';
+import { RaftError } from '../errors.js';
 import { type ReplicaIdentity, readIdentityBytes, writeIdentityBytes } from '../identity.js';
 import { frameAlignment, frameHeaderBytes, writeEntryRows } from '../log/index.js';
+import { configurationOf, decodeMembership } from '../membership.js';
 
 /** As large as a frame's header, so that a received body lies where the log wants it. */
 export const messageHeaderBytes = frameHeaderBytes;
 
 const magic = 0x4753_4d48;
-const version = 1;
+/** 2: with questions for a read index. */
+const version = 2;
 const crcOffset = messageHeaderBytes - 4;
 const bodyBytesMax = entryPayloadBytesMax + entryCountMax * entryRowBytes;
 
@@ -45,6 +48,8 @@ const kindCodes = {
   heartbeat: 8,
   heartbeatReply: 9,
   timeoutNow: 10,
+  readIndex: 11,
+  readIndexReply: 12,
 } as const satisfies Record<MessageKind, number>;
 const appendRejectedCode = 7;
 
@@ -135,6 +140,16 @@ function messageFields(message: Message): readonly number[] {
       return [message.round];
     case 'timeoutNow':
       return [];
+    case 'readIndex':
+      return [message.sequence, message.incarnation, Number(message.needsTick)];
+    case 'readIndexReply':
+      return [
+        message.sequence,
+        message.incarnation,
+        Number(message.needsTick),
+        message.index,
+        message.clockMs,
+      ];
   }
 }
 
@@ -188,6 +203,24 @@ function decodeMessage(header: Buffer, entries: readonly Entry[]): Message | und
       return { ...envelope, kind: 'heartbeatReply', round: field(0) };
     case kindCodes.timeoutNow:
       return { ...envelope, kind: 'timeoutNow' };
+    case kindCodes.readIndex:
+      return {
+        ...envelope,
+        kind: 'readIndex',
+        sequence: field(0),
+        incarnation: field(1),
+        needsTick: field(2) === 1,
+      };
+    case kindCodes.readIndexReply:
+      return {
+        ...envelope,
+        kind: 'readIndexReply',
+        sequence: field(0),
+        incarnation: field(1),
+        needsTick: field(2) === 1,
+        index: field(3),
+        clockMs: field(4),
+      };
     default:
       return undefined;
   }
@@ -315,10 +348,26 @@ export class PacketReader {
       if (offset + row.byteLength > end) return 'a message shorter than its entries';
       const payload = body.subarray(offset, offset + row.byteLength);
       if (crc32(payload) !== row.checksum) return `entry ${row.index} damaged on the way`;
-      entries.push({ ...row, payload });
+      if (row.kind === 'configuration') {
+        const configuration = readConfiguration(payload, row.index);
+        if (typeof configuration === 'string') return configuration;
+        entries.push({ ...row, payload, configuration });
+      } else {
+        entries.push({ ...row, payload });
+      }
       offset += row.byteLength;
     }
     return offset === end ? entries : 'a message longer than its entries';
+  }
+}
+
+/** Or what is wrong with it. */
+function readConfiguration(payload: Buffer, index: LogIndex): Configuration | string {
+  try {
+    return configurationOf(decodeMembership(payload, index));
+  } catch (error) {
+    if (!(error instanceof RaftError)) throw error;
+    return `a membership that makes no sense here: ${error.message}`;
   }
 }
 

@@ -84,6 +84,7 @@ function copy(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   if (targetDb === keyspace.db && source.equals(target)) return sameObject;
 
   const head = keyspace.findHead(source);
+  keyspace.countLookup(head);
   if (head === undefined) return 0;
   const old = keyspace.findHeadIn(targetDb, target);
   if (old !== undefined) {
@@ -126,7 +127,7 @@ function memoryUsage(keyspace: Keyspace, args: readonly Buffer[]): Reply {
     if (samples < 0) return errors.syntax;
   }
   const name = args[2] as Buffer;
-  const row = keyspace.readLength(name);
+  const row = keyspace.peekLength(name);
   if (row === undefined) return null;
   return rowBytes + 2 * name.length + (row[lengthColumn] ?? 0);
 }

@@ -6,10 +6,17 @@
 
 import type { Buffer } from 'node:buffer';
 import type { Reply } from '../../resp/index.js';
-import { errorReply, simpleString, wrongArity } from '../../resp/index.js';
+import { errorReply, simpleString } from '../../resp/index.js';
 import { parseInteger } from '../integers.js';
 import type { Keyspace } from '../keyspace.js';
-import { arityFits, type DataCommand, findSubcommand, register, secondKey } from './table.js';
+import {
+  type Command,
+  containerRefusal,
+  type DataCommand,
+  findSubcommand,
+  register,
+  secondKey,
+} from './table.js';
 
 /** Redis keeps a longer string apart from its object. */
 const embeddedBytesMax = 44;
@@ -38,13 +45,9 @@ const helpLines = [
 ].map(simpleString);
 
 function object(keyspace: Keyspace, args: readonly Buffer[]): Reply {
-  const subcommand = findSubcommand(objectContainer, args);
-  if (subcommand === undefined) {
-    const shown = (args[1] as Buffer).toString('latin1', 0, 128);
-    return errorReply(`ERR unknown subcommand '${shown}'. Try OBJECT HELP.`);
-  }
-  if (!arityFits(subcommand, args.length)) return wrongArity(subcommand.name);
-  return subcommand.run(keyspace, args);
+  const refusal = containerRefusal(objectContainer, args);
+  if (refusal !== undefined) return refusal;
+  return (findSubcommand(objectContainer, args) as Command).run(keyspace, args);
 }
 
 function encoding(keyspace: Keyspace, args: readonly Buffer[]): Reply {

@@ -65,6 +65,7 @@ export const serverCommands = [
     summary: 'Removes all keys from all databases.',
     complexity: 'O(1); the space is reclaimed later, bit by bit.',
     run: flushall,
+    replyAtCommit: isFlush,
   },
   {
     name: 'flushdb',
@@ -78,6 +79,7 @@ export const serverCommands = [
     summary: 'Remove all keys from the current database.',
     complexity: 'O(1); the space is reclaimed later, bit by bit.',
     run: flushdb,
+    replyAtCommit: isFlush,
   },
   {
     name: 'swapdb',

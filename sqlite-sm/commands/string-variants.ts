@@ -6,11 +6,19 @@ import { errors, okReply, wrongArity } from '../../resp/index.js';
 import { type Keyspace, typeColumn, valueColumn } from '../keyspace.js';
 import { stringType } from '../schema.js';
 import { isWord } from './arguments.js';
-import { expiryUnits, type GivenExpiry, isError, parseExpiry, put } from './strings.js';
+import {
+  expiryUnits,
+  type GivenExpiry,
+  isAlwaysExpiry,
+  isError,
+  parseExpiry,
+  put,
+} from './strings.js';
 import { allKeys, type DataCommand, firstKey } from './table.js';
 
 function getdel(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   const row = keyspace.findValue(args[1] as Buffer);
+  keyspace.countLookup(row);
   if (row === undefined) return null;
   if (row[typeColumn] !== stringType) return errors.wrongType;
   keyspace.remove(row);
@@ -27,6 +35,7 @@ function getex(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   const options = parseGetexOptions(args);
   if (options === undefined) return errors.syntax;
   const row = keyspace.findValue(args[1] as Buffer);
+  keyspace.countLookup(row);
   if (row === undefined) return null;
   if (row[typeColumn] !== stringType) return errors.wrongType;
   if (options.expiry !== undefined) {
@@ -63,6 +72,7 @@ function getset(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   const name = args[1] as Buffer;
   const value = args[2] as Buffer;
   const row = keyspace.findValue(name);
+  keyspace.countLookup(row);
   if (row === undefined) {
     keyspace.insertString(name, value, null);
     return null;
@@ -183,6 +193,7 @@ export const stringVariantCommands = [
       "Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.",
     complexity: 'O(1)',
     run: psetex,
+    replyAtCommit: (args) => isAlwaysExpiry(args[2] as Buffer),
   },
   {
     name: 'setex',
@@ -197,6 +208,7 @@ export const stringVariantCommands = [
       "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.",
     complexity: 'O(1)',
     run: setex,
+    replyAtCommit: (args) => isAlwaysExpiry(args[2] as Buffer),
   },
   {
     name: 'setnx',

@@ -10,7 +10,7 @@ import type { Expiry, KeyHead, Keyspace } from '../keyspace.js';
 import { lengthColumn, typeColumn, valueColumn } from '../keyspace.js';
 import { stringType } from '../schema.js';
 import { isWord } from './arguments.js';
-import { allKeys, type DataCommand, firstKey } from './table.js';
+import { allKeys, type DataCommand, firstKey, type KeySpecFlag } from './table.js';
 
 /**
  * Redis' default `proto-max-bulk-len`, 512 MiB, less room for the rest of the row: the driver takes
@@ -97,6 +97,7 @@ function setWithOptions(keyspace: Keyspace, args: readonly Buffer[]): Reply {
   let head: KeyHead | undefined;
   if (options.get) {
     const row = keyspace.findValue(name);
+    keyspace.countLookup(row);
     if (row !== undefined && row[typeColumn] !== stringType) return errors.wrongType;
     head = row;
     if (row !== undefined) old = row[valueColumn];
@@ -143,6 +144,20 @@ function parseSetOptions(args: readonly Buffer[]): SetOptions | undefined {
   return options;
 }
 
+/** The word counts wherever it stands, as in Redis, even as the time of EX. */
+function setKeyFlags(args: readonly Buffer[]): readonly KeySpecFlag[] {
+  const isRead = args.slice(3).some((arg) => isWord(arg, 'get'));
+  return isRead ? ['RW', 'access', 'update'] : ['OW', 'update'];
+}
+
+/** What no condition, no question for the old value and no time can make another reply than OK. */
+function setReplyAtCommit(args: readonly Buffer[]): boolean {
+  if (args.length === 3) return true;
+  const options = parseSetOptions(args);
+  if (options === undefined || options.condition !== undefined || options.get) return false;
+  return options.expiry === undefined || isAlwaysExpiry(options.expiry.amount);
+}
+
 export const expiryUnits = ['ex', 'px', 'exat', 'pxat'] as const;
 
 /** Milliseconds since the epoch; a time in the past is allowed, a time before the epoch is not. */
@@ -160,6 +175,14 @@ export function parseExpiry(
   const isRelative = unit === 'ex' || unit === 'px';
   return (isRelative ? add(milliseconds, nowMs) : milliseconds) ?? invalid;
 }
+
+/** Whether `parseExpiry` takes the amount in every unit and at every time. There may be more such. */
+export function isAlwaysExpiry(amount: Buffer): boolean {
+  if (amount.length === 0 || amount.length > 12 || amount[0] === digitZero) return false;
+  return amount.every((byte) => byte >= digitZero && byte <= digitZero + 9);
+}
+
+const digitZero = 0x30;
 
 export function isError(value: Integer | ErrorReply): value is ErrorReply {
   return typeof value === 'object';
@@ -326,6 +349,7 @@ export const stringCommands = [
     summary: 'Atomically creates or modifies the string values of one or more keys.',
     complexity: 'O(N) where N is the number of keys to set.',
     run: mset,
+    replyAtCommit: (args) => args.length % 2 === 1,
   },
   {
     name: 'set',
@@ -338,6 +362,7 @@ export const stringCommands = [
         notes: 'RW and ACCESS due to the optional `GET` argument',
       },
     ],
+    keyFlags: setKeyFlags,
     tips: [],
     group: 'string',
     since: '1.0.0',
@@ -345,6 +370,7 @@ export const stringCommands = [
       "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
     complexity: 'O(1)',
     run: set,
+    replyAtCommit: setReplyAtCommit,
   },
   {
     name: 'strlen',

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import type { Reply } from '../../resp/index.js';
+import { type ErrorReply, errorReply, type Reply, wrongArity } from '../../resp/index.js';
 import type { Keyspace } from '../keyspace.js';
 import { isWord } from './arguments.js';
 
@@ -54,6 +54,8 @@ export interface DataCommand {
   readonly flags: readonly CommandFlag[];
   readonly categories: readonly AclCategory[];
   readonly keySpecs: readonly KeySpec[];
+  /** Of a row with `variable_flags` in its one key spec: what these arguments do with the key. */
+  readonly keyFlags?: (args: readonly Buffer[]) => readonly KeySpecFlag[];
   /** https://redis.io/docs/latest/develop/reference/command-tips/ */
   readonly tips: readonly string[];
   readonly group: CommandGroup;
@@ -66,6 +68,11 @@ export interface DataCommand {
    * is ours. Must depend on the keyspace and the arguments alone.
    */
   readonly run: (keyspace: Keyspace, args: readonly Buffer[]) => Reply;
+  /**
+   * Of a write: whether `run` answers OK to these arguments, whatever the state and the time, so that
+   * its client need not wait until it is applied. Without it: no.
+   */
+  readonly replyAtCommit?: (args: readonly Buffer[]) => boolean;
   /** Of a read that takes long: the same in slices, between which others get their turn. */
   readonly begin?: (args: readonly Buffer[]) => SlicedRead;
   /**
@@ -134,6 +141,20 @@ export function findSubcommand(command: Command, args: readonly Buffer[]): Comma
   if (name === undefined) return undefined;
   const prefixLength = command.name.length + 1;
   return command.subcommands?.find((row) => isWord(name, row.name.slice(prefixLength)));
+}
+
+/** What Redis says when the second argument names no subcommand, or one that wants other arguments. */
+export function containerRefusal(
+  container: Command,
+  args: readonly Buffer[],
+): ErrorReply | undefined {
+  const subcommand = findSubcommand(container, args);
+  if (subcommand === undefined) {
+    const shown = (args[1] as Buffer).toString('latin1', 0, 128);
+    const help = `${container.name.toUpperCase()} HELP`;
+    return errorReply(`ERR unknown subcommand '${shown}'. Try ${help}.`);
+  }
+  return arityFits(subcommand, args.length) ? undefined : wrongArity(subcommand.name);
 }
 
 /** The keys among the arguments, as views. The number of arguments must fit the arity. */
@@ -215,6 +236,12 @@ export function register(row: DataCommand): Command {
       subcommands.every((each) => !each.isWrite),
       `${row.name}: a container of reads`,
     );
+  const isVariable = row.keySpecs.some(({ flags }) => flags.includes('variable_flags'));
+  assert(
+    isVariable === (row.keyFlags !== undefined),
+    `${row.name}: variable flags vary by nothing`,
+  );
+  assert(isWrite || row.replyAtCommit === undefined, `${row.name}: only a write is committed`);
   const argumentsMin = Math.abs(row.arity);
   for (const spec of row.keySpecs) {
     assert(

@@ -32,13 +32,14 @@ export function parseConfig(text: string, path: string): Map<string, string> {
     const words = splitInlineCommand(Buffer.from(trimmed))?.map((word) => word.toString());
     if (words === undefined) throw new DirectoryError(`${where}: unbalanced quotes`);
     const name = words[0]!.toLowerCase();
-    if (!optionRows.has(name)) {
+    const row = optionRows.get(name);
+    if (row === undefined) {
       throw new DirectoryError(`${where}: there is no option "${words[0]}"`);
     }
-    if (words.length !== 2) {
+    if (words.length < 2 || (words.length > 2 && row.isList !== true)) {
       throw new DirectoryError(`${where}: expected \`${name} value\`, quoted if it has blanks`);
     }
-    given.set(name, words[1]!);
+    given.set(name, words.slice(1).join(' '));
   }
   return given;
 }

@@ -6,8 +6,10 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { parseServerAddress } from '../address.js';
 import {
   DirectoryError,
+  type Identity,
   identityPath,
   newIdentities,
   type ServerAddress,
@@ -39,33 +41,46 @@ export function serverAddresses(args: Omit<InitArguments, 'dir'>): ServerAddress
   }
   return args.server.map((text, at): ServerAddress => {
     const told = announced[at];
-    return { ...parseAddress(text), ...(told !== undefined && { announced: parseAddress(told) }) };
+    return {
+      ...parseServerAddress(text),
+      ...(told !== undefined && { announced: parseServerAddress(told) }),
+    };
   });
 }
 
 /** Returns the directories made. Throws `DirectoryError` when one of them is there already. */
 export function initCluster(parent: string, addresses: readonly ServerAddress[]): string[] {
-  const secret = `${randomBytes(32).toString('hex')}\n`;
-  const identities = newIdentities(addresses);
-  const directories = identities.map(({ serverNumber }) => join(parent, `server-${serverNumber}`));
-  for (const directory of directories) {
+  const servers = planCluster(parent, addresses);
+  makeServers(servers);
+  return servers.map(({ directory }) => directory);
+}
+
+/** A server that has no directory yet. */
+export interface PlannedServer {
+  readonly directory: string;
+  readonly identity: Identity;
+}
+
+/** Makes nothing. Throws `DirectoryError` when one of the servers is there already. */
+export function planCluster(
+  parent: string,
+  addresses: readonly ServerAddress[],
+): readonly PlannedServer[] {
+  return newIdentities(addresses).map((identity) => {
+    const directory = join(parent, `server-${identity.serverNumber}`);
     if (fs.existsSync(identityPath(directory))) {
       throw new DirectoryError(`Cannot make a new cluster: "${directory}" has a server already`);
     }
-  }
-  for (const [at, directory] of directories.entries()) {
-    fs.mkdirSync(directory, { recursive: true });
-    fs.writeFileSync(join(directory, 'bus-secret'), secret, { mode: 0o600 });
-    writeIdentity(directory, identities[at]!);
-  }
-  return directories;
+    return { directory, identity };
+  });
 }
 
-function parseAddress(text: string): { host: string; basePort: number } {
-  const match = /^(.+):(\d{1,5})$/.exec(text);
-  const basePort = Number(match?.[2]);
-  if (match === null || basePort < 1 || basePort > 55_000) {
-    throw new DirectoryError(`Cannot read "${text}": expected host:port with a port up to 55000`);
+/** From here on they can be started. */
+export function makeServers(servers: readonly PlannedServer[]): void {
+  const secret = `${randomBytes(32).toString('hex')}\n`;
+  for (const { directory, identity } of servers) {
+    fs.mkdirSync(directory, { recursive: true });
+    fs.writeFileSync(join(directory, 'bus-secret'), secret, { mode: 0o600 });
+    writeIdentity(directory, identity);
   }
-  return { host: match[1]!, basePort };
 }

@@ -58,7 +58,8 @@ export class BlockedClients {
 
   /** This replica leads no more: it cannot know what they wait for. Their connections end, too. */
   onDemoted(): void {
-    for (const connection of [...this.#clients.keys()]) {
+    for (const [connection, { blocking }] of [...this.#clients]) {
+      if (blocking.outlivesLeadership === true) continue;
       connection.session.isClosing = true;
       this.#end(connection, demotedReply);
     }

@@ -4,6 +4,7 @@
 // `election-hold-ms`), for earlier commands of their own, or for room.
 
 import net from 'node:net';
+import { type BindAddress, listenOnEach } from '../bind-addresses.js';
 import type { ServerOptions } from '../options.js';
 import type { Statistics } from '../statistics.js';
 import type { BlockedClients } from './blocked-clients.js';
@@ -15,7 +16,7 @@ import { clusterDownReply } from './error-replies.js';
 import { Session } from './session.js';
 
 export interface ClientPortOptions {
-  readonly host: string;
+  readonly addresses: readonly BindAddress[];
   readonly port: number;
   /** Read again for each use: CONFIG SET changes them. */
   readonly settings: Readonly<
@@ -42,10 +43,12 @@ const idleCheckMs = 1000;
 
 export class ClientPort implements Holds {
   readonly #options: ClientPortOptions;
-  readonly #server: net.Server;
+  /** One for each address. */
+  #servers: readonly net.Server[] = [];
   readonly #connections = new Set<Connection>();
   /** Waiting for a leader: until when, in milliseconds of `monotonicMs`. Oldest first. */
   readonly #awaitingLeader = new Map<Connection, number>();
+  readonly #awaitingApply = new Set<Connection>();
   readonly #awaitingRoom = new Set<Connection>();
   readonly #awaitingPauseEnd = new Set<Connection>();
   readonly pause: ClientPause;
@@ -61,35 +64,45 @@ export class ClientPort implements Holds {
       monotonicMs: options.monotonicMs,
       onEnd: () => this.#onPauseEnd(),
     });
-    this.#server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-      this.#onSocket(socket);
-    });
   }
 
   /** Resolves when clients can connect. */
-  listen(dispatcher: Dispatcher): Promise<void> {
+  async listen(dispatcher: Dispatcher): Promise<void> {
     this.#dispatcher = dispatcher;
-    const { host, port } = this.#options;
+    const { addresses, port, onEvent } = this.#options;
+    this.#servers = await listenOnEach(addresses, {
+      listen: (host) => this.#listenOn(host),
+      close: (server) => server.close(),
+      onSkipped: (host, reason) =>
+        onEvent('warn', 'passing over an address for clients', { host, port, reason }),
+    });
+    this.#idleTimer = setInterval(() => this.#checkIdle(), idleCheckMs);
+  }
+
+  #listenOn(host: string): Promise<net.Server> {
+    const server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+      this.#onSocket(socket);
+    });
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host, port, backlog: 511 }, () => {
-        this.#server.off('error', reject);
-        this.#idleTimer = setInterval(() => this.#checkIdle(), idleCheckMs);
-        resolve();
+      server.once('error', reject);
+      const { port } = this.#options;
+      server.listen({ host, port, backlog: 511, ipv6Only: true }, () => {
+        server.off('error', reject);
+        resolve(server);
       });
     });
   }
 
   /** Takes no more connections. */
   stopListening(): void {
-    this.#server.close();
+    for (const server of this.#servers) server.close();
   }
 
   closeAll(): void {
     clearInterval(this.#holdTimer);
     clearInterval(this.#idleTimer);
     this.pause.end();
-    this.#server.close();
+    this.stopListening();
     for (const connection of this.#connections) {
       connection.flush();
       connection.destroy();
@@ -151,6 +164,7 @@ export class ClientPort implements Holds {
       onClosed: (closed) => {
         this.#connections.delete(closed);
         this.#awaitingLeader.delete(closed);
+        this.#awaitingApply.delete(closed);
         this.#awaitingRoom.delete(closed);
         this.#awaitingPauseEnd.delete(closed);
         this.#options.blocked.forget(closed);
@@ -176,6 +190,9 @@ export class ClientPort implements Holds {
     switch (reason) {
       case 'order':
         // `flush` goes on when the earlier commands are answered.
+        return;
+      case 'apply':
+        this.#awaitingApply.add(connection);
         return;
       case 'overload':
         this.#awaitingRoom.add(connection);
@@ -203,18 +220,18 @@ export class ClientPort implements Holds {
     }
   }
 
+  /** More entries are applied. */
+  onApplied(): void {
+    resumeAll(this.#awaitingApply);
+  }
+
   /** There is room again. */
   onRoom(): void {
-    if (this.#awaitingRoom.size === 0) return;
-    const waiting = [...this.#awaitingRoom];
-    this.#awaitingRoom.clear();
-    for (const connection of waiting) connection.resume();
+    resumeAll(this.#awaitingRoom);
   }
 
   #onPauseEnd(): void {
-    const waiting = [...this.#awaitingPauseEnd];
-    this.#awaitingPauseEnd.clear();
-    for (const connection of waiting) connection.resume();
+    resumeAll(this.#awaitingPauseEnd);
   }
 
   #checkHolds(): void {
@@ -248,7 +265,10 @@ export class ClientPort implements Holds {
   }
 }
 
-/** Redis' protected mode: without a password only this machine may talk to the server. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host);
+/** Those that still have to wait come back into the set. */
+function resumeAll(connections: Set<Connection>): void {
+  if (connections.size === 0) return;
+  const waiting = [...connections];
+  connections.clear();
+  for (const connection of waiting) connection.resume();
 }

@@ -38,8 +38,14 @@ export class PendingCommand {
   isWrite = false;
   /** Its client asked for no reply. */
   isSilent = false;
+  /** Its reply is OK, as soon as its entry is committed. */
+  repliesAtCommit = false;
+  /** Of a confirmed read: the leader's clock, in milliseconds since the epoch. */
+  clockMs = 0;
   /** Of WATCH: the keys whose versions are to be read. */
   watched: readonly WatchedKey[] | undefined;
+  /** Of a transaction that is read outside the log: as an entry would hold it. */
+  record: Buffer | undefined;
   /** Of EXEC: with server commands that run when it is answered. */
   transaction: Transaction | undefined;
   isSettled = false;
@@ -66,6 +72,8 @@ export type HoldReason =
   | 'election'
   /** For earlier commands of its connection. */
   | 'order'
+  /** For writes of its connection, answered already, to be applied here. */
+  | 'apply'
   /** For commands of everybody to be applied. */
   | 'overload'
   /** For the end of CLIENT PAUSE. */
@@ -315,6 +323,11 @@ export class Connection {
     return !this.#isClosed && !this.#isOutputFull && !this.#isBlocked && !this.session.isClosing;
   }
 
+  /** The held command waits for nothing but this connection's earlier ones. */
+  get #waitsForItself(): boolean {
+    return this.holdReason === 'order' || this.holdReason === 'apply';
+  }
+
   #process(): void {
     if (this.#isProcessing) return;
     this.#isProcessing = true;
@@ -328,7 +341,7 @@ export class Connection {
       this.#held = undefined;
       if (!this.#owner.dispatch(this, args)) {
         this.#held = args;
-        if (this.#hasEnded && this.holdReason !== 'order') this.#drop();
+        if (this.#hasEnded && !this.#waitsForItself) this.#drop();
         break;
       }
       if (this.#output.byteLength > limits.outputPauseBytes) this.#write();
@@ -402,7 +415,7 @@ export class Connection {
     this.#hasEnded = true;
     this.#endIfNobodyWaits();
     this.#process();
-    if (this.#held !== undefined && this.holdReason !== 'order') this.#drop();
+    if (this.#held !== undefined && !this.#waitsForItself) this.#drop();
     this.flush();
   }
 

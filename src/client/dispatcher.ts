@@ -8,8 +8,8 @@
 //
 // Inside MULTI a command passes the same gate up to the route and is queued (`transactions.ts`).
 //
-// Writes become part of the open entry; reads are confirmed by a majority and then answered from the
-// state. On one connection a read behind an unfinished write travels in an entry itself, and a write
+// Writes become part of the open entry; reads are confirmed, by a majority or on a follower by its
+// leader, and then answered from the state. On one connection a read behind an unfinished write travels in an entry itself, and a write
 // behind an unfinished read waits for it: commands of a connection take effect in order.
 
 import { isErrorReply, type Reply, wrongArity } from '../../resp/index.js';
@@ -18,13 +18,15 @@ import {
   type Command,
   commandByteLength,
   commandKeys,
+  containerRefusal,
   encodeCommand,
   findCommand,
   readKind,
   writeKind,
 } from '../../sqlite-sm/index.js';
-import { type Route, routeOf } from '../cluster/route.js';
+import { type Route, routeOf, routeOfRead } from '../cluster/route.js';
 import type { Topology } from '../cluster/topology.js';
+import type { DiskWatch } from '../disk-watch.js';
 import { limits } from '../options.js';
 import type { CommandStatistics, Statistics } from '../statistics.js';
 import type { BlockedClients } from './blocked-clients.js';
@@ -42,9 +44,11 @@ import {
 import { type Connection, type HoldReason, noArguments, PendingCommand } from './connection.js';
 import {
   crossSlotReply,
+  diskLowReply,
   keyTooLong,
   movedReply,
   notAuthenticated,
+  notMemberReply,
   unknownCommand,
 } from './error-replies.js';
 import type { Executed, ExecutionTimes } from './execution-times.js';
@@ -60,6 +64,7 @@ export class Dispatcher {
   readonly #log: CommandLog;
   readonly #topology: Topology;
   readonly #holds: Holds;
+  readonly #disk: Pick<DiskWatch, 'isLow'>;
   readonly #context: ServerContext;
   readonly #statistics: Statistics;
   readonly #times: ExecutionTimes;
@@ -74,6 +79,7 @@ export class Dispatcher {
     readonly log: CommandLog;
     readonly topology: Topology;
     readonly holds: Holds;
+    readonly disk: Pick<DiskWatch, 'isLow'>;
     readonly context: ServerContext;
     readonly statistics: Statistics;
     readonly times: ExecutionTimes;
@@ -85,6 +91,7 @@ export class Dispatcher {
     this.#log = options.log;
     this.#topology = options.topology;
     this.#holds = options.holds;
+    this.#disk = options.disk;
     this.#context = options.context;
     this.#statistics = options.statistics;
     this.#times = options.times;
@@ -122,6 +129,9 @@ export class Dispatcher {
     if (!arityFits(command, args.length)) {
       return this.#refuse(connection, wrongArity(command.name));
     }
+    // Here and not where it runs: inside MULTI it must not be queued.
+    const refusal = command.subcommands === undefined ? undefined : containerRefusal(command, args);
+    if (refusal !== undefined) return this.#refuse(connection, refusal);
     if (!connection.session.isAuthenticated) return this.#refuse(connection, notAuthenticated);
     return this.#dispatchData(connection, command, args);
   }
@@ -153,6 +163,10 @@ export class Dispatcher {
     }
     if (command.name === 'exec') return this.#transactions.exec(connection, command);
     if (command.name === 'watch') return this.#transactions.watch(connection, command, args);
+    // What it tells of the state must not lack what this client was told is done.
+    if (command.showsState === true && this.#log.appliedIndex < session.lastWriteIndex) {
+      return this.#hold(connection, 'apply');
+    }
     // It changes how replies look, or ends the connection: earlier replies come first.
     if (command.isBarrier && connection.hasPending) {
       return this.#hold(connection, 'order');
@@ -229,7 +243,11 @@ export class Dispatcher {
       if (key.length > limits.keyBytesMax) return this.#refuse(connection, keyTooLong);
     }
     const log = this.#log;
-    const route = routeOf(keys, this.#topology, log.isServing);
+    let route = routeOf(keys, this.#topology, log.isServing);
+    if (!command.isWrite) route = routeOfRead(route, connection.session, log);
+    if (route.kind === 'here' && this.#disk.isLow && command.flags.includes('denyoom')) {
+      return this.#refuse(connection, diskLowReply);
+    }
     const { transaction } = connection.session;
     // Without a leader EXEC will wait for one; nothing depends on it before.
     if (transaction !== undefined && (route.kind === 'here' || route.kind === 'noLeader')) {
@@ -246,28 +264,32 @@ export class Dispatcher {
       return this.#hold(connection, 'order');
     }
     // A long read comes in slices, which an entry has not.
-    if (command.begin !== undefined && connection.hasPending && !connection.hasPendingRead) {
-      return this.#hold(connection, 'order');
-    }
-    // Reads may follow reads. Behind an unfinished write a read travels in an entry, as the write.
-    if (command.isWrite || (connection.hasPending && !connection.hasPendingRead)) {
-      this.#append(connection, command, route.slot, args);
-    } else {
-      const { database } = connection.session;
-      const pending = new PendingCommand(connection, true, database, route.slot, args);
-      this.#timeLater(pending, command);
-      connection.replyLater(pending);
-      log.requestRead(pending);
-    }
+    const isBehindWrite = connection.hasPending && !connection.hasPendingRead;
+    if (command.begin !== undefined && isBehindWrite) return this.#hold(connection, 'order');
+    // Reads may follow reads. Behind an unfinished write a read travels in an entry, as the write; a
+    // follower, where it can only be a write of a leadership that was lost, has no entries.
+    if (isBehindWrite && !log.isServing) return this.#hold(connection, 'order');
+    if (command.isWrite || isBehindWrite) this.#append(connection, command, route.slot, args);
+    else this.#read(connection, command, route.slot, args);
     return true;
+  }
+
+  #read(connection: Connection, command: Command, slot: number, args: readonly Buffer[]): void {
+    const { database } = connection.session;
+    const pending = new PendingCommand(connection, true, database, slot, args);
+    this.#timeLater(pending, command);
+    connection.replyLater(pending);
+    this.#log.requestRead(pending);
   }
 
   /** The one copy of a command's bytes, from where they were parsed to the open entry. */
   #append(connection: Connection, command: Command, slot: number, args: Buffer[]): void {
     const { database } = connection.session;
     const pending = new PendingCommand(connection, false, database, slot, noArguments);
-    if (command.isWrite) pending.isWrite = true;
-    else pending.loggedReads = 1;
+    if (command.isWrite) {
+      pending.isWrite = true;
+      pending.repliesAtCommit = command.replyAtCommit?.(args) === true;
+    } else pending.loggedReads = 1;
     this.#timeLater(pending, command);
     connection.replyLater(pending);
     const offset = this.#log.reserve(commandByteLength(args), pending);
@@ -281,6 +303,8 @@ export class Dispatcher {
         return this.#refuse(connection, movedReply(route));
       case 'crossSlot':
         return this.#refuse(connection, crossSlotReply);
+      case 'notMember':
+        return this.#refuse(connection, notMemberReply);
       case 'noLeader':
         return this.#hold(connection, 'election');
     }

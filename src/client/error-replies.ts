@@ -7,10 +7,19 @@ import { limits } from '../options.js';
 export const notAuthenticated = errorReply('NOAUTH Authentication required.');
 export const crossSlotReply = errorReply("CROSSSLOT Keys in request don't hash to the same slot");
 export const clusterDownReply = errorReply('CLUSTERDOWN The cluster is down');
+/** Of a replica that waits to be added, or that was removed. */
+export const notMemberReply = errorReply(
+  'CLUSTERDOWN This server is not a member of its cluster: ask another one, or add it with ' +
+    '`holt members add`',
+);
 /** A prefix that no client retries by itself. */
 export const uncertainReply = errorReply(
   'UNCERTAIN The leadership was lost while the command was being stored: it may have taken ' +
     'effect, or may take effect later, or never. Read before you send it again',
+);
+export const diskLowReply = errorReply(
+  'MISCONF The disk has less free space than min-free-disk: commands that need more are refused, ' +
+    'deletes and reads go on. Delete keys or make room on the disk',
 );
 export const keyTooLong = errorReply(
   `ERR key is longer than the limit of ${limits.keyBytesMax} bytes (key-bytes-max)`,

@@ -21,7 +21,9 @@ export type LatencyEventName =
   /** The same, of a command that is said to be fast. */
   | 'fast-command'
   /** The event loop came late to a timer: something, whatever it was, held it. */
-  | 'event-loop';
+  | 'event-loop'
+  /** A write to the log took long to be on the disk. Redis' name for the same of its log. */
+  | 'aof-fsync-always';
 
 const samplesMax = 160;
 

@@ -26,7 +26,10 @@ export class Session {
   isNoTouch = false;
   /** CLIENT REPLY: so many of the next commands are not answered; for ever when infinite. */
   silentReplies = 0;
-  /** Index of the entry with this client's last write that was answered; 0 when there is none. */
+  /**
+   * Index of the entry with this client's last write that was answered; 0 when there is none. It may
+   * be committed and not yet applied here.
+   */
   lastWriteIndex = 0;
   /** Between MULTI and EXEC or DISCARD. */
   transaction: Transaction | undefined;

@@ -47,6 +47,8 @@ export class Transaction {
   isFlawed = false;
   /** Its keys are of several slots: EXEC will refuse all. */
   isCrossSlot = false;
+  /** It has a command that needs room on the disk. */
+  isGrowing = false;
   /** Data commands that only read: their answers may be large. */
   readCount = 0;
   /** Of the data commands, in lower case, in their order. */
@@ -97,6 +99,7 @@ export class Transaction {
       if (slot !== this.#slot) this.isCrossSlot = true;
     }
     if (!command.isWrite) this.readCount += 1;
+    if (command.flags.includes('denyoom')) this.isGrowing = true;
     const start = this.#recordsEnd;
     this.#grow(commandByteLength(args));
     const kind = command.isWrite ? writeKind : readKind;

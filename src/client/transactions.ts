@@ -1,7 +1,8 @@
 // The transactional steps of the gate: queueing after MULTI, WATCH and EXEC.
 //
 // A command passes the gate up to its route and is queued (`Transaction`); whatever is refused there
-// makes EXEC refuse all. EXEC is a write, and WATCH a read, of all their keys together.
+// makes EXEC refuse all. EXEC is a write, and WATCH a read, of all their keys together. On a follower,
+// for a client that said READONLY, EXEC of reads alone is a read.
 
 import { type ErrorReply, errorReply, queuedReply, type Reply } from '../../resp/index.js';
 import {
@@ -12,8 +13,9 @@ import {
   transactionByteLength,
   watchedByteLength,
 } from '../../sqlite-sm/index.js';
-import { type Route, routeOf, routeOfSlot } from '../cluster/route.js';
+import { type Route, routeOf, routeOfRead, routeOfSlot } from '../cluster/route.js';
 import type { Topology } from '../cluster/topology.js';
+import type { DiskWatch } from '../disk-watch.js';
 import { limits } from '../options.js';
 import type { CommandStatistics, Statistics } from '../statistics.js';
 import type { ClientPause } from './client-pause.js';
@@ -22,9 +24,16 @@ import { checkSubcommand, parseDatabase } from './commands/connection.js';
 import { findServerCommand } from './commands/index.js';
 import type { ServerCommand } from './commands/table.js';
 import { type Connection, type HoldReason, noArguments, PendingCommand } from './connection.js';
-import { crossSlotReply, keyTooLong, movedReply } from './error-replies.js';
+import {
+  crossSlotReply,
+  diskLowReply,
+  keyTooLong,
+  movedReply,
+  notMemberReply,
+} from './error-replies.js';
 import type { Executed, ExecutionTimes } from './execution-times.js';
 import type { Transaction } from './transaction.js';
+import type { WatchedKeys } from './watched-keys.js';
 
 /** How a step ends. Each returns what `Dispatcher.dispatch` does. */
 export interface Gate {
@@ -42,6 +51,7 @@ export class Transactions {
   readonly #log: CommandLog;
   readonly #topology: Topology;
   readonly #pause: ClientPause;
+  readonly #disk: Pick<DiskWatch, 'isLow'>;
   readonly #statistics: Statistics;
   readonly #times: ExecutionTimes;
   readonly #nowMicroseconds: () => number;
@@ -51,6 +61,7 @@ export class Transactions {
     readonly log: CommandLog;
     readonly topology: Topology;
     readonly pause: ClientPause;
+    readonly disk: Pick<DiskWatch, 'isLow'>;
     readonly statistics: Statistics;
     readonly times: ExecutionTimes;
     /** A monotonic clock. */
@@ -60,6 +71,7 @@ export class Transactions {
     this.#log = options.log;
     this.#topology = options.topology;
     this.#pause = options.pause;
+    this.#disk = options.disk;
     this.#statistics = options.statistics;
     this.#times = options.times;
     this.#nowMicroseconds = options.nowMicroseconds;
@@ -129,7 +141,7 @@ export class Transactions {
       byteLength += watchedByteLength(key);
     }
     const log = this.#log;
-    const route = routeOf(keys, this.#topology, log.isServing);
+    const route = routeOfRead(routeOf(keys, this.#topology, log.isServing), session, log);
     if (route.kind !== 'here') return this.#gate.redirect(connection, route);
     const { watched } = session;
     if (watched.slot !== undefined && watched.slot !== route.slot) {
@@ -146,7 +158,7 @@ export class Transactions {
     // versions are wanted here.
     if (connection.hasPending && !connection.hasPendingRead)
       return this.#gate.hold(connection, 'order');
-    const pending = new PendingCommand(connection, true, session.database, route.slot, noArguments);
+    const pending = new PendingCommand(connection, true, session.database, route.slot, args);
     pending.watched = watched.add(session.database, keys);
     this.#gate.timeLater(pending, command);
     connection.replyLater(pending);
@@ -174,8 +186,15 @@ export class Transactions {
     }
     const log = this.#log;
     const route = routeOfSlot(slot, this.#topology, log.isServing);
+    const isFollower = route.kind !== 'here' && routeOfRead(route, session, log).kind === 'here';
+    if (isFollower && !transaction.hasWrites) {
+      return this.#execReads(connection, command, transaction, slot);
+    }
     if (route.kind === 'moved') return this.#refuseExec(connection, movedReply(route));
+    if (route.kind === 'notMember') return this.#refuseExec(connection, notMemberReply);
     if (route.kind === 'noLeader') return this.#gate.hold(connection, 'election');
+    // They were queued when there was room, or when nobody led.
+    if (transaction.isGrowing && this.#disk.isLow) return this.abort(connection, diskLowReply);
     if (log.pendingBytes > limits.pendingBytesMax) return this.#gate.hold(connection, 'overload');
     // Many small ones may follow each other; one that reads more than that goes alone.
     const reads = connection.loggedReadCount + transaction.readCount;
@@ -186,21 +205,48 @@ export class Transactions {
     const pending = new PendingCommand(connection, false, session.database, slot, noArguments);
     pending.loggedReads = transaction.readCount;
     pending.isWrite = transaction.hasWrites;
+    this.#take(pending, command, transaction);
+    const offset = log.reserve(recordByteLength(transaction, watched), pending);
+    writeRecord(log.batchBuffer, offset, transaction, watched);
+    this.#endExec(connection, transaction);
+    return true;
+  }
+
+  /** On a follower, from its state: what was watched and what is read, in one go. */
+  #execReads(
+    connection: Connection,
+    command: ServerCommand,
+    transaction: Transaction,
+    slot: number,
+  ): boolean {
+    // Writes of a leadership that was lost.
+    if (connection.hasPending) return this.#gate.hold(connection, 'order');
+    const { database, watched } = connection.session;
+    const pending = new PendingCommand(connection, true, database, slot, noArguments);
+    this.#take(pending, command, transaction);
+    const record = Buffer.alloc(recordByteLength(transaction, watched));
+    writeRecord(record, 0, transaction, watched);
+    pending.record = record;
+    this.#endExec(connection, transaction);
+    this.#log.requestRead(pending);
+    return true;
+  }
+
+  #take(pending: PendingCommand, command: ServerCommand, transaction: Transaction): void {
+    const { connection, database } = pending;
     this.#gate.timeLater(pending, command);
     if (transaction.hasServerCommands) pending.transaction = transaction;
     connection.replyLater(pending);
-    transaction.assignDatabases(session.database, databaseAfter);
-    const { records } = transaction;
-    const keys = watched.list();
-    const offset = log.reserve(transactionByteLength(keys, records.length), pending);
-    encodeTransaction(log.batchBuffer, offset, keys, transaction.dataCommandCount, records);
-    this.#endExec(connection, transaction);
-    return true;
+    transaction.assignDatabases(database, databaseAfter);
   }
 
   /** Nothing in it concerns the data. */
   #execHere(connection: Connection, command: ServerCommand, transaction: Transaction): boolean {
     if (connection.hasPending) return this.#gate.hold(connection, 'order');
+    // As for commands that show the state, of which there may be one in it.
+    if (this.#log.appliedIndex < connection.session.lastWriteIndex) {
+      return this.#gate.hold(connection, 'apply');
+    }
     const pending = new PendingCommand(connection, false, 0, 0, noArguments);
     pending.transaction = transaction;
     const counts = this.#gate.count(connection, command.name);
@@ -247,6 +293,19 @@ const tooManyQueued = errorReply(
 const tooManyWatched = errorReply(
   `ERR more keys are watched than the limit of ${limits.watchedKeysMax} (watched-keys-max)`,
 );
+
+function recordByteLength({ records }: Transaction, watched: WatchedKeys): number {
+  return transactionByteLength(watched.list(), records.length);
+}
+
+function writeRecord(
+  target: Buffer,
+  offset: number,
+  { dataCommandCount, records }: Transaction,
+  watched: WatchedKeys,
+): void {
+  encodeTransaction(target, offset, watched.list(), dataCommandCount, records);
+}
 
 /** The database that a queued server command leaves selected. */
 function databaseAfter(args: readonly Buffer[], selected: number): number {

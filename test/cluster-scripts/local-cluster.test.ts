@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import {
   chosenServers,
   makeCluster,
+  nextServer,
   readCluster,
   recognisedServers,
 } from '../../cluster-scripts/local-cluster.js';
 import { Trouble, UsageError } from '../../cluster-scripts/trouble.js';
+import { newJoiningIdentity, writeIdentity } from '../../src/identity.js';
 
 describe('local cluster', () => {
   let directory: string;
@@ -42,6 +44,37 @@ describe('local cluster', () => {
       [1, 3],
     );
     assert.deepEqual(cluster.missing, [2]);
+  });
+
+  it('knows of servers that joined later, and where the next one goes', () => {
+    const made = makeCluster(directory, { servers: 1, port: 7000 });
+    assert.deepEqual(nextServer(made, []), {
+      number: 2,
+      directory: join(directory, 'server-2'),
+      host: '127.0.0.1',
+      clientPort: 7101,
+      busPort: 17101,
+    });
+    const identity = newJoiningIdentity({
+      clusterId: made.clusterId,
+      group: 1,
+      serverNumber: 5,
+      address: { host: '127.0.0.1', basePort: 7400 },
+    });
+    fs.mkdirSync(join(directory, 'server-5'));
+    writeIdentity(join(directory, 'server-5'), identity);
+    const grown = readCluster(directory)!;
+    assert.deepEqual(
+      grown.servers.map(({ number, clientPort, busPort }) => [number, clientPort, busPort]),
+      [
+        [1, 7001, 17001],
+        [5, 7401, 17401],
+      ],
+    );
+    assert.deepEqual(grown.missing, []);
+    assert.equal(nextServer(grown, []).number, 6);
+    assert.equal(nextServer(grown, [7]).clientPort, 7701);
+    assert.throws(() => nextServer(grown, [98, 99]), /no room for server 100/);
   });
 
   it('finds no cluster in an empty directory, or in none', () => {

@@ -11,6 +11,9 @@ export function serverStatus(fields: Partial<ServerStatus> & { server: number })
     port,
     busPort: port + 10_000,
     role: 'follower',
+    replicaId: String(fields.server).repeat(40),
+    membership: 'voter',
+    voters: 3,
     isServing: false,
     term: 2,
     leaderAddress: '127.0.0.1:7001',
@@ -18,6 +21,7 @@ export function serverStatus(fields: Partial<ServerStatus> & { server: number })
     commitIndex: 12,
     appliedIndex: 12,
     logBytes: 1_048_576,
+    snapshotIndex: 0,
     opsPerSecond: 0,
     memoryBytes: 77_594_624,
     ...fields,
@@ -35,12 +39,16 @@ export function stoppedStatus(server: number, note: string | null = null): Serve
     pid: null,
     note,
     role: null,
+    replicaId: null,
+    membership: null,
+    voters: null,
     term: null,
     leaderAddress: null,
     lastIndex: null,
     commitIndex: null,
     appliedIndex: null,
     logBytes: null,
+    snapshotIndex: null,
     opsPerSecond: null,
     memoryBytes: null,
   });
@@ -54,7 +62,7 @@ export function clusterOf(
   return {
     directory: 'data',
     clusterId: '00',
-    groups: [{ group: 1, leader, term, commitIndex: null }],
+    groups: [{ group: 1, leader, term, commitIndex: null, voters: null }],
     servers,
   };
 }

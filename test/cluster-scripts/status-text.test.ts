@@ -87,6 +87,26 @@ describe('status text', () => {
     ]);
   });
 
+  it('tells learners, and servers that are no members, from voters', () => {
+    const servers = [
+      leaderStatus({ server: 1 }),
+      serverStatus({ server: 2, membership: 'learner' }),
+      serverStatus({ server: 3, membership: 'none' }),
+    ];
+    const status = clusterOf(servers, 1, 2);
+    const lines = statusLines(status, { columns: 80, withPid: false });
+    assert.match(lines[4]!, /^2 {2}running {2}7101 {2}learner /);
+    assert.match(lines[5]!, /^3 {2}running {2}7201 {2}no member /);
+    assert.equal(
+      facts(status).get('server 2'),
+      'server 2 is running on 127.0.0.1:7101 (pid 102), a learner',
+    );
+    assert.equal(
+      facts(status).get('server 3'),
+      'server 3 is running on 127.0.0.1:7201 (pid 103), no member of the group',
+    );
+  });
+
   it('tells an elected leader that does not serve yet from none', () => {
     const elected = leaderStatus({ server: 1, isServing: false });
     assert.equal(

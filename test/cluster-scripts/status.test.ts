@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { answerOf, groupStatus, opsBetween, parseInfo } from '../../cluster-scripts/status.js';
+import {
+  answerOf,
+  groupStatus,
+  knownMembers,
+  opsBetween,
+  parseInfo,
+  snapshotNote,
+  withMembership,
+} from '../../cluster-scripts/status.js';
 import { leaderStatus, serverStatus } from './server-status.js';
 
 describe('cluster status', () => {
@@ -15,10 +23,15 @@ describe('cluster status', () => {
     const info = parseInfo(
       'raft_role:leader\r\nraft_serving:1\r\nraft_term:3\r\nraft_leader_address:h:1\r\n' +
         'raft_last_index:9\r\nraft_commit_index:8\r\nraft_applied_index:7\r\nraft_log_bytes:4096\r\n' +
-        'used_memory:1000\r\n',
+        'raft_snapshot_index:5\r\n' +
+        'used_memory:1000\r\n' +
+        'raft_replica_id:abc\r\nraft_membership:learner\r\nraft_voters:3\r\n',
     );
     assert.deepEqual(answerOf(info), {
       role: 'leader',
+      replicaId: 'abc',
+      membership: 'learner',
+      voters: 3,
       isServing: true,
       term: 3,
       leaderAddress: 'h:1',
@@ -26,6 +39,7 @@ describe('cluster status', () => {
       commitIndex: 8,
       appliedIndex: 7,
       logBytes: 4096,
+      snapshotIndex: 5,
       opsPerSecond: null,
       memoryBytes: 1000,
     });
@@ -37,6 +51,20 @@ describe('cluster status', () => {
     assert.equal(answer.term, null);
     assert.equal(answer.commitIndex, null);
     assert.equal(answer.isServing, false);
+    assert.equal(answer.membership, null);
+  });
+
+  it('notes that a server receives or installs a snapshot', () => {
+    const note = (line: string): string | null => snapshotNote(parseInfo(`raft_${line}\r\n`));
+    const bytes = 'peer=ab,done=450,total=1000';
+    assert.equal(
+      note(`snapshot_transfer0:direction=receiving,${bytes}`),
+      'receives a snapshot: 45 %',
+    );
+    assert.equal(note('installing:1'), 'installs a snapshot');
+    // A leader that sends one is as it should be.
+    assert.equal(note(`snapshot_transfer0:direction=sending,${bytes}`), null);
+    assert.equal(note('installing:0'), null);
   });
 
   it('counts the commands of others between two looks, not its own question', () => {
@@ -54,7 +82,37 @@ describe('cluster status', () => {
       serverStatus({ server: 2, term: 3 }),
       leaderStatus({ server: 3, term: 3, commitIndex: 40 }),
     ];
-    assert.deepEqual(groupStatus(servers), { group: 1, leader: 3, term: 3, commitIndex: 40 });
+    assert.deepEqual(groupStatus(servers), {
+      group: 1,
+      leader: 3,
+      term: 3,
+      commitIndex: 40,
+      voters: 3,
+    });
+  });
+
+  it('takes who is a member from the leader, which knows better than one that was away', () => {
+    const info = parseInfo(
+      'raft_replica_id:aa\r\nraft_membership:voter\r\n' +
+        'raft_peer0:id=bb,linked=1,match=7,state=replicate,role=voter\r\n' +
+        'raft_peer1:id=cc,linked=1,match=3,state=probe,role=learner\r\n' +
+        'raft_peer2:id=dd,linked=1,match=3,state=probe,role=removed\r\n',
+    );
+    const members = knownMembers(info);
+    assert.deepEqual(
+      [...members],
+      [
+        ['aa', 'voter'],
+        ['bb', 'voter'],
+        ['cc', 'learner'],
+      ],
+    );
+    const believed = (replicaId: string | null) =>
+      withMembership(serverStatus({ server: 4, replicaId }), members).membership;
+    assert.deepEqual(['bb', 'cc', 'dd'].map(believed), ['voter', 'learner', 'none']);
+    assert.equal(believed(null), 'voter');
+    const own = serverStatus({ server: 4, replicaId: 'dd', membership: 'none' });
+    assert.equal(withMembership(own, undefined).membership, 'none');
   });
 
   it('names no leader that does not serve yet', () => {

@@ -10,13 +10,14 @@
 // A power cut decides sector by sector, of everything that had not reached the disk: it is there, it
 // is not, or the sector was cut in the middle and is garbage. Each name that was made, changed or
 // removed without a sync of its directory is decided the same way. In particular the write that was
-// under way may leave any of its sectors behind, not only the first ones.
+// under way may leave any of its sectors behind, not only the first ones. A directory is a name, too,
+// and is renamed as a whole.
 //
 // What it does not do: reorder a sync, damage sectors that nobody was writing, or give back a short
 // read. A test damages bytes by itself (`flip`).
 
 import assert from 'node:assert/strict';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Done, FileHandle, FileStat, Files, OpenMode } from '../../raft/effects.js';
 
 export const sectorBytes = 512;
@@ -48,6 +49,7 @@ export class PowerLost extends Error {
 
 class Inode {
   readonly number: number;
+  readonly isDirectory: boolean;
   cached: Buffer = Buffer.alloc(0);
   durable: Buffer = Buffer.alloc(0);
   byteLength = 0;
@@ -55,8 +57,9 @@ class Inode {
   /** Sectors that differ from the disk's and that a sync will write. */
   readonly dirty = new Set<number>();
 
-  constructor(number: number) {
+  constructor(number: number, isDirectory = false) {
     this.number = number;
+    this.isDirectory = isDirectory;
   }
 
   write(source: Buffer, position: number): void {
@@ -104,7 +107,7 @@ class Inode {
   }
 
   clone(): Inode {
-    const copy = new Inode(this.number);
+    const copy = new Inode(this.number, this.isDirectory);
     copy.cached = Buffer.from(this.cached);
     copy.durable = Buffer.from(this.durable);
     copy.byteLength = this.byteLength;
@@ -157,8 +160,9 @@ type Names = Map<string, Inode>;
 
 /** A change of a directory that its disk may not have yet. */
 interface NameChange {
-  readonly directory: string;
-  readonly apply: (names: Names) => void;
+  /** It may get another name before the change is on the disk. */
+  directory: string;
+  readonly apply: (names: Names, directory: string) => void;
 }
 
 interface WriteUnderWay {
@@ -172,7 +176,6 @@ export class FaultyFiles implements Files {
   #names: Names = new Map();
   #durableNames: Names = new Map();
   #nameChanges: NameChange[] = [];
-  readonly #directories = new Set<string>();
   #underWay = new Set<WriteUnderWay>();
   #inodes = 0;
   #faults: { fault: Fault; left: number }[] = [];
@@ -198,11 +201,14 @@ export class FaultyFiles implements Files {
    */
   powerCut(random: () => number, survivors: 'some' | 'none' = drawSurvivors(random)): void {
     for (const change of this.#nameChanges) {
-      if (survivors === 'some' && random() < 0.5) change.apply(this.#durableNames);
+      if (survivors === 'some' && random() < 0.5)
+        change.apply(this.#durableNames, change.directory);
     }
     this.#nameChanges = [];
     this.#names = new Map(this.#durableNames);
-    for (const inode of new Set(this.#names.values())) inode.losePower(random, survivors);
+    for (const inode of new Set(this.#names.values())) {
+      if (!inode.isDirectory) inode.losePower(random, survivors);
+    }
     this.#beginLife();
   }
 
@@ -241,7 +247,6 @@ export class FaultyFiles implements Files {
     assert.equal(this.#nameChanges.length, 0, 'Sync the directories before a clone');
     for (const [path, inode] of this.#names) copy.#names.set(path, copyOf(inode));
     copy.#durableNames = new Map(copy.#names);
-    for (const directory of this.#directories) copy.#directories.add(directory);
     copy.#inodes = this.#inodes;
     return copy;
   }
@@ -267,6 +272,13 @@ export class FaultyFiles implements Files {
     bytes.copy(inode.durable, position);
   }
 
+  /** Shortens the file in both images. */
+  truncate(path: string, byteLength: number): void {
+    const inode = this.inodeAt(path);
+    inode.byteLength = byteLength;
+    inode.durableLength = byteLength;
+  }
+
   /** The same bytes in another file under the same name, as a copied or restored directory has. */
   replaceByCopy(path: string): void {
     const copy = this.inodeAt(path).clone();
@@ -283,7 +295,6 @@ export class FaultyFiles implements Files {
   // ---------------------------------------------------------------------------- Files
 
   stat(path: string): FileStat | undefined {
-    if (this.#directories.has(path)) return { device: 1, inode: 0, birthMs: 0, byteLength: 0 };
     const inode = this.#names.get(path);
     if (inode === undefined) return undefined;
     const { number, byteLength } = inode;
@@ -298,7 +309,24 @@ export class FaultyFiles implements Files {
   }
 
   makeDirectory(path: string): void {
-    for (let at = path; at !== dirname(at); at = dirname(at)) this.#directories.add(at);
+    for (let at = path; at !== dirname(at); at = dirname(at)) {
+      if (this.#durableNames.has(at)) continue;
+      const inode = this.#names.get(at) ?? new Inode(0, true);
+      this.#names.set(at, inode);
+      this.#durableNames.set(at, inode);
+    }
+  }
+
+  createDirectory(path: string): void {
+    this.#assertAlive();
+    if (this.#names.has(path)) throw systemError('EEXIST', 'mkdir', path);
+    this.#throwFault('create', path);
+    const inode = new Inode(0, true);
+    this.#changeNames({
+      directory: dirname(path),
+      apply: (names) => names.set(path, inode),
+    });
+    this.#throwIfCut();
   }
 
   open(path: string, mode: OpenMode): FileHandle {
@@ -315,7 +343,7 @@ export class FaultyFiles implements Files {
     const inode = new Inode(this.#nextInode());
     this.#changeNames({
       directory: dirname(path),
-      apply: (names) => names.set(path, inode),
+      apply: (names, directory) => names.set(`${directory}/${basename(path)}`, inode),
     });
     this.#throwIfCut();
     return new Handle(this, path, { isWritable: true, isDurable: false }, this.#life);
@@ -324,10 +352,21 @@ export class FaultyFiles implements Files {
   rename(source: string, target: string): void {
     this.#assertAlive();
     const inode = this.inodeAt(source);
+    if (inode.isDirectory && this.#names.has(target)) {
+      throw systemError('ENOTEMPTY', 'rename', source);
+    }
     this.#throwFault('rename', source);
+    for (const change of this.#nameChanges) {
+      if (inode.isDirectory && change.directory === source) change.directory = target;
+    }
     this.#changeNames({
       directory: dirname(target),
       apply: (names) => {
+        for (const [path, inside] of [...names]) {
+          if (!path.startsWith(`${source}/`)) continue;
+          names.delete(path);
+          names.set(target + path.slice(source.length), inside);
+        }
         if (names.get(source) === inode) names.delete(source);
         names.set(target, inode);
       },
@@ -338,14 +377,44 @@ export class FaultyFiles implements Files {
   remove(path: string): void {
     this.#assertAlive();
     const inode = this.inodeAt(path);
+    if (inode.isDirectory) throw systemError('EISDIR', 'unlink', path);
+    this.#throwFault('remove', path);
+    this.#changeNames({
+      directory: dirname(path),
+      apply: (names, directory) => {
+        const now = `${directory}/${basename(path)}`;
+        if (names.get(now) === inode) names.delete(now);
+      },
+    });
+    this.#throwIfCut();
+  }
+
+  removeTreeSync(path: string): void {
+    this.#assertAlive();
+    if (!this.#names.has(path)) return;
+    for (const name of this.list(path)) this.remove(`${path}/${name}`);
     this.#throwFault('remove', path);
     this.#changeNames({
       directory: dirname(path),
       apply: (names) => {
-        if (names.get(path) === inode) names.delete(path);
+        for (const name of [...names.keys()]) {
+          if (name === path || name.startsWith(`${path}/`)) names.delete(name);
+        }
       },
     });
     this.#throwIfCut();
+  }
+
+  removeTree(path: string, done: Done): void {
+    this.finishLater(path, () => {
+      try {
+        this.removeTreeSync(path);
+      } catch (error) {
+        if (error instanceof PowerLost) throw error;
+        return done(error as Error);
+      }
+      done(undefined);
+    });
   }
 
   syncDirectorySync(directory: string): void {
@@ -437,14 +506,14 @@ export class FaultyFiles implements Files {
   }
 
   #changeNames(change: NameChange): void {
-    change.apply(this.#names);
+    change.apply(this.#names, change.directory);
     this.#nameChanges.push(change);
   }
 
   #syncNames(directory: string): void {
     const later: NameChange[] = [];
     for (const change of this.#nameChanges) {
-      if (change.directory === directory) change.apply(this.#durableNames);
+      if (change.directory === directory) change.apply(this.#durableNames, change.directory);
       else later.push(change);
     }
     this.#nameChanges = later;

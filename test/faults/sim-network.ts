@@ -2,17 +2,24 @@
 //
 // Between two replicas there are two links, one each way, like the bus has. A link keeps order and
 // may lose everything that is on its way, all at once, when it breaks; it comes back after a while
-// unless the two are partitioned. Messages are encoded and taken apart by `raft/net/wire.ts`, and
+// unless the two are partitioned. A replica sends to the peers that it was told of, and to those that
+// were told of it, like the bus does. Messages are encoded and taken apart by `raft/net/wire.ts`, and
 // payloads are read from their blocks only when they leave, some time after they were queued: a
 // block that was let go too early shows as a damaged message.
 
 import assert from 'node:assert/strict';
 import type { Block, BufferPool } from '../../raft/buffer-pool.js';
 import type { ReplicaId } from '../../raft/core/index.js';
-import type { Clock } from '../../raft/effects.js';
+import type { Clock, Connection } from '../../raft/effects.js';
 import type { ReplicaIdentity } from '../../raft/identity.js';
 import { encodeHeaderAndRows, PacketReader } from '../../raft/net/wire.js';
-import type { OutgoingMessage, Transport, TransportEvents } from '../../raft/transport.js';
+import type {
+  OutgoingMessage,
+  PeerAddress,
+  Transport,
+  TransportEvents,
+} from '../../raft/transport.js';
+import { SimConnection } from './sim-connection.js';
 import type { SimWorld } from './sim-world.js';
 
 const relinkMs = 60;
@@ -29,11 +36,15 @@ export class SimNetwork {
   readonly #links = new Map<string, Link>();
   /** Replicas that are cut off from all others. */
   readonly #isolated = new Set<ReplicaId>();
+  /** For snapshots. */
+  #connections: Connected[] = [];
   /** Milliseconds from sender to receiver. */
   delayMsMin = 0.2;
   delayMsMax = 2;
   /** Bytes that left, by sender. */
   readonly bytesSentBy = new Map<ReplicaId, number>();
+  /** A test may meddle with what is sent on it. */
+  onSnapshotConnection: (dialled: SimConnection) => void = () => {};
 
   constructor(world: SimWorld) {
     this.#world = world;
@@ -45,6 +56,9 @@ export class SimNetwork {
 
   isolate(replicaId: ReplicaId): void {
     this.#isolated.add(replicaId);
+    for (const { ends, dialled } of this.#connections) {
+      if (ends.some(({ end }) => end.identity.replicaId === replicaId)) dialled.cut();
+    }
     for (const [name, link] of this.#links) if (name.includes(replicaId)) this.breakLink(link);
   }
 
@@ -66,12 +80,39 @@ export class SimNetwork {
     const { replicaId } = transport.end.identity;
     if (this.#ends.get(replicaId) !== transport) return;
     this.#ends.delete(replicaId);
+    for (const { ends, dialled, accepted } of this.#connections) {
+      if (ends[0] === transport) dialled.forget();
+      if (ends[1] === transport) accepted.forget();
+    }
+    this.#connections = this.#connections.filter(({ ends }) => !ends.includes(transport));
     for (const [name, link] of this.#links) if (name.includes(replicaId)) this.breakLink(link);
   }
 
   peersOf(transport: SimTransport): ReplicaId[] {
     const { replicaId } = transport.end.identity;
     return [...this.#ends.keys()].filter((other) => other !== replicaId);
+  }
+
+  /** Dials `to` for a snapshot. */
+  connect(
+    dialler: SimTransport,
+    to: ReplicaId,
+    done: (error: Error | undefined, connection: Connection | undefined) => void,
+  ): void {
+    const from = dialler.end.identity.replicaId;
+    this.#world.after(1 + this.#world.random(), () => {
+      const acceptor = this.#ends.get(to);
+      // The one that dialled is no more.
+      if (this.#ends.get(from) !== dialler) return;
+      if (acceptor === undefined || this.#isolated.has(from) || this.#isolated.has(to)) {
+        return done(new Error('nobody is there'), undefined);
+      }
+      const [dialled, accepted] = SimConnection.pair(this.#world);
+      this.#connections.push({ ends: [dialler, acceptor], dialled, accepted });
+      this.onSnapshotConnection(dialled);
+      acceptor.events!.onSnapshotConnection(from, accepted);
+      done(undefined, dialled);
+    });
   }
 
   link(from: ReplicaId, to: ReplicaId): Link | undefined {
@@ -100,6 +141,13 @@ export class SimNetwork {
     if (this.#isolated.has(from) || this.#isolated.has(to)) return this.#relinkLater(from, to);
     this.#links.set(`${from}>${to}`, new Link(this, this.#world, source, target));
   }
+}
+
+interface Connected {
+  /** The dialler first. */
+  readonly ends: readonly [SimTransport, SimTransport];
+  readonly dialled: SimConnection;
+  readonly accepted: SimConnection;
 }
 
 interface Queued {
@@ -188,6 +236,7 @@ export class Link {
 export class SimTransport implements Transport {
   readonly end: SimEnd;
   readonly #network: SimNetwork;
+  #peers: ReadonlySet<ReplicaId> = new Set();
   events: TransportEvents | undefined;
 
   constructor(network: SimNetwork, end: SimEnd) {
@@ -200,12 +249,27 @@ export class SimTransport implements Transport {
     this.#network.attach(this);
   }
 
+  setPeers(peers: readonly PeerAddress[]): void {
+    this.#peers = new Set(peers.map(({ replicaId }) => replicaId));
+  }
+
+  hasPeer(replicaId: ReplicaId): boolean {
+    return this.#peers.has(replicaId);
+  }
+
   send(outgoing: OutgoingMessage): void {
     this.#link(outgoing.message.to)?.send(outgoing);
   }
 
   flush(): void {
     for (const to of this.#network.peersOf(this)) this.#link(to)?.flush();
+  }
+
+  connectForSnapshot(
+    to: ReplicaId,
+    done: (error: Error | undefined, connection: Connection | undefined) => void,
+  ): void {
+    this.#network.connect(this, to, done);
   }
 
   isLinked(to: ReplicaId): boolean {
@@ -217,7 +281,9 @@ export class SimTransport implements Transport {
   }
 
   #link(to: ReplicaId): Link | undefined {
-    const link = this.#network.link(this.end.identity.replicaId, to);
-    return link?.from === this ? link : undefined;
+    const self = this.end.identity.replicaId;
+    const link = this.#network.link(self, to);
+    if (link?.from !== this) return undefined;
+    return this.hasPeer(to) || link.to.hasPeer(self) ? link : undefined;
   }
 }

@@ -134,6 +134,18 @@ describe('Authentication', () => {
       fs.renameSync(join(directory, 'bus-secret.away'), join(directory, 'bus-secret'));
     });
 
+    it('nor to one address of the world among others, or to none', async () => {
+      const server = cluster.server(1);
+      assert.match(
+        await server.refusal(['--bind', '127.0.0.1 -192.0.2.1']),
+        /^cannot start: Cannot listen on 192\.0\.2\.1 without a password/,
+      );
+      assert.match(
+        await server.refusal(['--bind', ' ']),
+        /^cannot start: Cannot listen: bind is " ", which names no address/,
+      );
+    });
+
     it('AUTH is answered as by a Redis without a password', async () => {
       await cluster.server(1).start();
       const leader = await cluster.leader();

@@ -324,6 +324,55 @@ describe('cluster script', function () {
     await assertTrouble(['pause', '2'], 2, /no server 2 in .*: the servers there are 1/);
   });
 
+  it('grows and shrinks while it runs', async () => {
+    await startDetached(1);
+    await status();
+    assert.match(
+      await clusterOk('add'),
+      new RegExp(`^server 2 is a voter on port ${basePort + basePortStep + 1}\n$`),
+    );
+    assert.match(await clusterOk('add', '--learner'), /^server 3 is a learner on port/);
+    const grown = await status();
+    assert.deepEqual(
+      grown.servers.map(({ server, state, membership }) => [server, state, membership]),
+      [
+        [1, 'running', 'voter'],
+        [2, 'running', 'voter'],
+        [3, 'running', 'learner'],
+      ],
+    );
+    assert.match(await clusterOk('status'), /^3 {2}running .* learner /m);
+    assert.equal((await setHello()).stdout, 'OK\n');
+
+    const printed = await clusterOk('remove', '3');
+    assert.match(
+      printed,
+      /^server 3 is removed from the group\nserver 3 stopped; its directory stays/,
+    );
+    await clusterOk('restart', '3');
+    const removed = await serverOf(3);
+    assert.deepEqual([removed.state, removed.membership], ['running', 'none']);
+    assert.match(await clusterOk('status'), /^3 {2}running .* no member /m);
+    assert.match(
+      await clusterOk('remove', '3', '--clean'),
+      /^server 3 is no member of the group\nserver 3 stopped; its directory is gone\n$/,
+    );
+    assert.ok(!fs.existsSync(join(directory, 'server-3')));
+
+    await clusterOk('stop');
+    await clusterOk('start', '--detach');
+    const again = await status();
+    assert.deepEqual(
+      again.servers.map(({ membership }) => membership),
+      ['voter', 'voter'],
+    );
+    await assertTrouble(['remove', '9'], 2, /no server 9 in .*: the servers there are 1, 2/);
+    await clusterOk('remove', '1');
+    await assertTrouble(['remove', '2'], 1, /last voter/);
+    await clusterOk('stop');
+    await assertTrouble(['add'], 1, /nobody leads/);
+  });
+
   it('tells wrong usage from trouble', async () => {
     await assertTrouble([], 2, /give a command/);
     await assertTrouble(['frobnicate'], 2, /frobnicate/);

@@ -46,7 +46,8 @@ export interface ClusterOptions {
 
 export class ClusterUnderTest {
   readonly directory: string;
-  readonly servers: readonly ServerUnderTest[];
+  readonly #options: ClusterOptions;
+  readonly #servers: ServerUnderTest[];
 
   /** Resolves when a leader serves. */
   static async start(options: ClusterOptions = {}): Promise<ClusterUnderTest> {
@@ -75,10 +76,31 @@ export class ClusterUnderTest {
 
   private constructor(directory: string, basePorts: readonly number[], options: ClusterOptions) {
     this.directory = directory;
-    this.servers = basePorts.map(
+    this.#options = options;
+    this.#servers = basePorts.map(
       (basePort, at) => new ServerUnderTest(directory, at + 1, basePort, options),
     );
     living.add(this);
+  }
+
+  /** With those that joined later. */
+  get servers(): readonly ServerUnderTest[] {
+    return this.#servers;
+  }
+
+  /**
+   * A server that is not yet there, with a directory that has the bus secret and nothing else; `number`
+   * is that of one that was there when it takes its place. To be started by `startJoining`.
+   */
+  async newServer(number = this.#servers.length + 1): Promise<ServerUnderTest> {
+    const [basePort] = await freeBasePorts(1);
+    const server = new ServerUnderTest(this.directory, number, basePort!, this.#options);
+    fs.mkdirSync(server.directory, { recursive: true });
+    const paths = this.#servers.map(({ directory }) => join(directory, 'bus-secret'));
+    const secret = fs.readFileSync(paths.find((path) => fs.existsSync(path))!);
+    fs.writeFileSync(join(server.directory, 'bus-secret'), secret);
+    this.#servers.push(server);
+    return server;
   }
 
   server(number: number): ServerUnderTest {
@@ -103,10 +125,10 @@ export class ClusterUnderTest {
     return this.servers.filter((server) => server !== leader && server.isRunning);
   }
 
-  /** Waits until every server has applied what the leader has, and holds the same number of keys. */
-  async converged(deadlineMs = 15_000): Promise<void> {
+  /** Waits until every one has applied what the leader has, and holds the same number of keys. */
+  async converged(deadlineMs = 15_000, servers = this.servers): Promise<void> {
     await eventually('all servers have applied the same entries', deadlineMs, async () => {
-      const infos = await Promise.all(this.servers.map((server) => server.info()));
+      const infos = await Promise.all(servers.map((server) => server.info()));
       const states = infos.map((info) => {
         const [last, applied] = [info.get('raft_last_index'), info.get('raft_applied_index')];
         return `last ${last}, applied ${applied}, ${info.get('db0') ?? 'no keys'}`;
@@ -151,6 +173,7 @@ export class ServerUnderTest {
   readonly clientPort: number;
   readonly busPort: number;
   readonly directory: string;
+  readonly basePort: number;
   readonly #logPath: string;
   readonly #options: ClusterOptions;
   #child: ChildProcess | undefined;
@@ -159,6 +182,7 @@ export class ServerUnderTest {
 
   constructor(parent: string, number: number, basePort: number, options: ClusterOptions) {
     this.number = number;
+    this.basePort = basePort;
     this.clientPort = basePort + 1;
     this.busPort = basePort + 10_001;
     this.directory = join(parent, `server-${number}`);
@@ -196,6 +220,15 @@ export class ServerUnderTest {
       assert(this.isRunning, `Server ${this.number} ended: ${this.log}`);
       return (await this.infoIfUp('server')) !== undefined;
     });
+  }
+
+  /** Starts it for the first time, as one that joins the cluster of `member`. */
+  startJoining(member: ServerUnderTest): Promise<void> {
+    return this.start(this.joinArguments(member));
+  }
+
+  joinArguments(member: ServerUnderTest): string[] {
+    return ['--join', member.address, '--join-as', `127.0.0.1:${this.basePort}`];
   }
 
   get isRunning(): boolean {

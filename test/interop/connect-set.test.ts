@@ -58,7 +58,10 @@ const alike = [
   ...['COMMAND LIST FILTERBY PATTERN sTRl?n', 'COMMAND GETKEYS', 'COMMAND GETKEYS GET a'],
   ...['COMMAND GETKEYS SET a', 'COMMAND GETKEYS MSET a b c d', 'COMMAND GETKEYS MEMORY USAGE a'],
   ...['COMMAND GETKEYS nosuch a', 'COMMAND GETKEYS PING a', 'COMMAND GETKEYSANDFLAGS MSET a b c d'],
-  ...['COMMAND GETKEYSANDFLAGS GET a', 'COMMAND INFO client|kill', 'COMMAND INFO memory|usage'],
+  ...['COMMAND GETKEYSANDFLAGS GET a', 'COMMAND GETKEYSANDFLAGS SET a b EX 1 NX'],
+  ...['COMMAND GETKEYSANDFLAGS SET a b NX get', 'COMMAND GETKEYSANDFLAGS SET a b EX GET'],
+  ...['COMMAND GETKEYSANDFLAGS RENAME a b', 'COMMAND GETKEYSANDFLAGS GETEX a'],
+  ...['COMMAND INFO client|kill', 'COMMAND INFO memory|usage'],
   ...['COMMAND INFO slowlog|get', 'COMMAND INFO client|id latency|graph nosuch|x'],
   // SLOWLOG, LATENCY, MEMORY, DEBUG
   ...[
@@ -441,6 +444,8 @@ describe('The connect set', () => {
       /^(Dave|\S+: \d+ latency)/,
     );
     await connection.call('CONFIG', 'SET', 'latency-monitor-threshold', 0);
+    // Meanwhile a write to the log may have taken long, too.
+    await connection.call('LATENCY', 'RESET');
     assert.match((await connection.call('LATENCY', 'DOCTOR')) as string, /^I'm sorry, Dave/);
     connection.close();
   });

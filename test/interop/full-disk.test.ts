@@ -1,14 +1,13 @@
 // The disk of one server fills up: its process ends and says why, the others go on, and with room
 // again it catches up.
 //
-// The disk is a tmpfs of a few MiB, which takes the right to mount one.
+// Nothing keeps a part of the disk free here: `min-free-disk` is off, and looks at the leader's alone.
 
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import { ClusterUnderTest, type ServerUnderTest } from './cluster-under-test.js';
+import { ClusterUnderTest } from './cluster-under-test.js';
 import { eventually } from './eventually.js';
 import { WriteLoad } from './insistent-client.js';
-import { runProgram } from './run-program.js';
+import { mountSmallDisk, resizeDisk, unmountDisk } from './small-disk.js';
 
 describe('A full disk', () => {
   let cluster: ClusterUnderTest | undefined;
@@ -17,15 +16,16 @@ describe('A full disk', () => {
 
   before(async () => {
     cluster = await ClusterUnderTest.start({
+      serverArguments: ['--min-free-disk', '0'],
       prepare: async ([, , server]) => {
-        mountPoint = await mountSmallDisk(server!);
+        mountPoint = await mountSmallDisk(server!, '24m');
       },
     });
   });
   after(async () => {
     load?.abort();
     for (const server of cluster?.servers ?? []) server.killIfRunning();
-    if (mountPoint !== undefined) await runProgram('umount', ['--lazy', mountPoint]);
+    if (mountPoint !== undefined) await unmountDisk(mountPoint);
     cluster?.dispose();
   });
 
@@ -41,22 +41,8 @@ describe('A full disk', () => {
     await eventually('writes go on', 15_000, () => load!.firstAcknowledgedSince(endedAtMs));
     await load.stop();
 
-    const remounted = await runProgram('mount', ['-o', 'remount,size=1g', mountPoint!]);
-    assert.equal(remounted.code, 0, remounted.stderr);
+    await resizeDisk(mountPoint!, '1g');
     await server.start();
     await cluster!.converged(30_000);
   });
 });
-
-/** Moves the server's directory to a disk of its own. */
-async function mountSmallDisk(server: ServerUnderTest): Promise<string> {
-  const { directory } = server;
-  const files = fs.readdirSync(directory).map((name) => ({
-    path: `${directory}/${name}`,
-    bytes: fs.readFileSync(`${directory}/${name}`),
-  }));
-  const mounted = await runProgram('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', directory]);
-  assert.equal(mounted.code, 0, `Cannot mount a tmpfs: ${mounted.stderr}`);
-  for (const { path, bytes } of files) fs.writeFileSync(path, bytes, { mode: 0o600 });
-  return directory;
-}

@@ -44,6 +44,8 @@ export class InsistentClient {
       if (code === 'UNCERTAIN') return 'unknown';
       if (!definiteRefusals.includes(code)) throw new Error(`Unexpected answer: ${answer}`);
       if (code === 'MOVED') this.#turnTo(answer);
+      // It may be no member any more, and will never know of a leader.
+      if (code === 'CLUSTERDOWN') this.#turnToNext();
       await pause(retryPauseMs);
     }
   }
@@ -89,6 +91,12 @@ export class InsistentClient {
     const target = this.#cluster.servers.findIndex((server) => moved.endsWith(server.address));
     if (target === -1) throw new Error(`Sent to nobody: ${moved}`);
     this.#nextServer = target;
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  #turnToNext(): void {
+    this.#nextServer += 1;
     this.#connection?.close();
     this.#connection = undefined;
   }

@@ -78,6 +78,25 @@ for (const place of places) {
       assert.ok(fs.readFileSync(path).equals(Buffer.concat(bytes)));
     });
 
+    it('removes a directory with everything in it, also one that is not there', async () => {
+      for (const isSync of [true, false]) {
+        const tree = join(directory, 'tree');
+        nodeFiles.createDirectory(tree);
+        nodeFiles.makeDirectory(join(tree, 'a', 'b'));
+        fs.writeFileSync(join(tree, 'a', 'file'), 'x');
+        assert.deepEqual(nodeFiles.list(tree), ['a']);
+        assert.throws(() => nodeFiles.createDirectory(tree), { code: 'EEXIST' });
+        for (let time = 1; time <= 2; time += 1) {
+          if (isSync) nodeFiles.removeTreeSync(tree);
+          else {
+            const error = await new Promise((resolve) => nodeFiles.removeTree(tree, resolve));
+            assert.equal(error, undefined);
+          }
+          assert.equal(nodeFiles.stat(tree), undefined);
+        }
+      }
+    });
+
     it('reports a failure and can be closed after it', async () => {
       open('create');
       const file = open('read');

@@ -28,21 +28,19 @@ import {
   type WatchedVersion,
   writeKind,
 } from '../../sqlite-sm/index.js';
+import { checkMarker, writeMarker } from '../../sqlite-sm/marker.js';
+import { machineFiles } from '../../src/files.js';
 
 export type Argument = string | Buffer;
 export type ShownReply = null | boolean | number | bigint | string | ShownReply[];
 
 export const bootId = '0f1e2d3c';
 
+/** The program's own, without waiting for the disk. */
 export const realFiles: MachineFiles = {
-  readFile: (name) => (fs.existsSync(name) ? fs.readFileSync(name) : undefined),
+  ...machineFiles,
   writeFileDurably: (name, bytes) => fs.writeFileSync(name, bytes),
   unlinkDurably: (name) => fs.rmSync(name, { force: true }),
-  stat(name) {
-    const stats = fs.statSync(name, { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined) return undefined;
-    return { device: stats.dev, inode: stats.ino, birthMs: Number(stats.birthtimeNs) / 1e6 };
-  },
 };
 
 /** One timer at a time, fired by hand. */
@@ -93,6 +91,14 @@ export function copyAsAfterKill(directory: string): string {
   for (const name of fs.readdirSync(directory)) {
     fs.copyFileSync(path.join(directory, name), path.join(copy, name));
   }
+  return copy;
+}
+
+/** The same, with a marker that fits the copy if there is one that fits what was copied. */
+export function copyTrustedAsAfterKill(directory: string): string {
+  const copy = copyAsAfterKill(directory);
+  const { isTrusted } = checkMarker(realFiles, `${directory}/live.db`, bootId);
+  if (isTrusted) writeMarker(realFiles, `${copy}/live.db`, bootId);
   return copy;
 }
 

@@ -150,6 +150,7 @@ describe('The marker beside live.db', () => {
       'delete live.db.marker',
       'delete live.db-wal',
       'delete live.db-shm',
+      'delete live.db-journal',
       'delete live.db',
       'write live.db.marker, true',
     ]);

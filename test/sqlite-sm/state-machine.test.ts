@@ -35,6 +35,15 @@ describe('apply', () => {
     assert.equal(machine.lastStamp, 1_000_005);
   });
 
+  it('moves them with an entry that is not for it, and does not look into that', () => {
+    const { machine } = harness();
+    const payload = Buffer.from('{"format":1}');
+    machine.apply({ ...harness().entry(payload), kind: 'configuration' });
+    assert.deepEqual([machine.appliedIndex, machine.appliedTerm], [1, 1]);
+    harness().run('SET', 'a', '1');
+    assert.equal(harness().run('GET', 'a'), '1');
+  });
+
   it('refuses entries out of order', () => {
     const { machine } = harness();
     harness().run('SET', 'a', '1');

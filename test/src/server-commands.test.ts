@@ -1,17 +1,23 @@
 // Server commands on a replica that is made up: the shapes that clients parse to the letter.
 
 import assert from 'node:assert/strict';
+import type { RaftStatus } from '../../raft/index.js';
 import { encodeReply, type MapReply, type Reply } from '../../resp/index.js';
 import { ClientPause } from '../../src/client/client-pause.js';
 import { findServerCommand, serverCommands } from '../../src/client/commands/index.js';
 import { infoText } from '../../src/client/commands/info.js';
-import type { ServerContext } from '../../src/client/commands/table.js';
+import type { Blocking, ServerContext } from '../../src/client/commands/table.js';
 import { LatencyMonitor } from '../../src/client/latency-monitor.js';
 import { Session } from '../../src/client/session.js';
 import { SlowLog } from '../../src/client/slow-log.js';
+import { readIntroduction } from '../../src/cluster/introduction.js';
+import { MemberAdministration } from '../../src/cluster/member-administration.js';
+import type { MemberLog } from '../../src/cluster/member-operation.js';
+import { memberOf } from '../../src/cluster/members.js';
 import { Topology } from '../../src/cluster/topology.js';
 import { metricSections } from '../../src/metrics.js';
 import { Settings } from '../../src/settings.js';
+import { SnapshotLeases } from '../../src/snapshot-leases.js';
 import { Statistics } from '../../src/statistics.js';
 import { defaultOptions } from './default-options.js';
 
@@ -23,6 +29,36 @@ const members = ids.map((replicaId, at) => ({
   clientPort: 7001 + at * 100,
   busPort: 17001 + at * 100,
 }));
+
+function administration(topology: Topology): MemberAdministration {
+  const { leader, selfId } = topology;
+  const log = {
+    isLeader: leader?.replicaId === selfId,
+    membership: { index: 0, voters: topology.members.map(memberOf), learners: [] },
+    status: () => ({ lastIndex: 9, peers: [] }) as Partial<RaftStatus> as RaftStatus,
+  };
+  return new MemberAdministration(
+    {
+      log: log as Partial<MemberLog> as MemberLog,
+      topology,
+      clusterId: 'c'.repeat(32),
+      self: members[1]!,
+      askIntroduction: () => assert.fail('Nobody is to be asked'),
+      monotonicMs: () => 0,
+      sleep: () => assert.fail('Nothing may wait'),
+      electionTimeoutMs: 1000,
+      electionHoldMs: 0,
+    },
+    'secret',
+  );
+}
+
+/** A context in which the replica waits to be added, or was removed. */
+function contextOfNoMember(): Partial<ServerContext> {
+  const topology = new Topology(1, members, ids[1]!);
+  topology.onMembership([members[0]!, members[2]!], []);
+  return { topology };
+}
 
 /** The replica `b`, which follows `a`. */
 function context(statistics = new Statistics(0)): ServerContext {
@@ -52,13 +88,20 @@ function context(statistics = new Statistics(0)): ServerContext {
       commitIndex: 9,
       appliedIndex: 8,
       lastIndex: 9,
+      durableIndex: 9,
+      baseIndex: 2,
       logBytes: 4096,
       isServing: false,
+      isInstalling: false,
+      snapshotTransfers: [
+        { direction: 'receiving', peer: ids[0]!, doneBytes: 100, totalBytes: 4000 },
+      ],
       peers: [
         { replicaId: ids[0]!, isLinked: true, matchIndex: undefined, state: undefined },
         { replicaId: ids[2]!, isLinked: false, matchIndex: undefined, state: undefined },
       ],
     }),
+    disk: { isLow: false, freeBytes: 5000 },
     keyspace: (database) => ({ keys: database === 0 ? 5 : 0, expires: 2 }),
     keysInSlot: () => 4,
     namesInSlot: (_slot, limit) =>
@@ -68,6 +111,22 @@ function context(statistics = new Statistics(0)): ServerContext {
     blocked: { count: 0, unblock: () => false },
     slowLog: new SlowLog(() => 128),
     latency: new LatencyMonitor(() => 0),
+    members: administration(topology),
+    snapshots: {
+      status: () => ({
+        isTaking: false,
+        takingMs: undefined,
+        newest: undefined,
+        lastError: undefined,
+        lastMs: undefined,
+        logBytes: 100,
+      }),
+      take: () => assert.fail('No snapshot was asked for'),
+      hold: () => assert.fail('No snapshot was asked for'),
+    },
+    leases: new SnapshotLeases(() => assert.fail('No snapshot was asked for'), {
+      after: () => assert.fail('No snapshot was asked for'),
+    }),
     sleep: () => assert.fail('Nothing may sleep'),
     serverCommands,
   };
@@ -111,6 +170,78 @@ describe('Server commands', () => {
         `${ids[1]} 127.0.0.1:7101@17101 myself,slave ${ids[0]} 0 0 3 connected\n` +
         `${ids[2]} 127.0.0.1:7201@17201 slave ${ids[0]} 0 0 3 disconnected\n`,
     );
+  });
+
+  it('what maps are made of, a replica that is no member does not tell', () => {
+    const changes = contextOfNoMember();
+    for (const line of [
+      'cluster slots',
+      'cluster shards',
+      'cluster nodes',
+      `cluster replicas ${ids[0]}`,
+      'role',
+    ]) {
+      const { text: refusal } = run(line, session(), changes) as { text: string };
+      assert.match(refusal, /^CLUSTERDOWN This server is not a member of its cluster: /, line);
+    }
+    const { text: lines } = run('cluster info', session(), changes) as { text: string };
+    assert.match(lines, /^cluster_state:fail\r$/m);
+    const { text: info } = run('info', session(), changes) as { text: string };
+    assert.match(info, /^role:none\r$/m);
+    assert.match(info, /^raft_membership:none\r$/m);
+    const hello = run('hello 3', session(), changes) as MapReply;
+    assert.deepEqual(hello.entries[5], ['role', 'none']);
+  });
+
+  it('HOLT MEMBERS LIST has a map per member', () => {
+    const [first, second] = run('holt members list') as MapReply[];
+    assert.deepEqual(first!.entries, [
+      ['id', ids[0]],
+      ['server', 1],
+      ['address', '127.0.0.1:7001'],
+      ['role', 'leader'],
+      ['match', null],
+      ['lag', null],
+      ['linked', 0],
+    ]);
+    assert.deepEqual(new Map(second!.entries).get('linked'), 1);
+  });
+
+  it('HOLT IDENTITY introduces the server to those who have the bus secret', () => {
+    const nonce = '5'.repeat(64);
+    const read = readIntroduction(run(`holt identity ${nonce}`) as string, 'secret', nonce);
+    assert('introduction' in read);
+    assert.equal(read.introduction.self.replicaId, ids[1]);
+    assert.deepEqual(read.introduction.members, members);
+    assert.match(text('holt identity 5'), /^-ERR expected a nonce of 64 hexadecimal digits/);
+  });
+
+  it('HOLT MEMBERS starts a change, which blocks, or says what is wrong with it', async () => {
+    const block = (line: string) => {
+      const args = line.split(' ').map((word) => Buffer.from(word));
+      return findServerCommand(args[0]!)!.block!(context(), session(), args);
+    };
+    const refusals: readonly (readonly [string, RegExp])[] = [
+      ['holt members', /^ERR wrong number of arguments for 'holt\|members' command/],
+      ['holt members frobnicate', /^ERR unknown subcommand 'frobnicate'\. Try HOLT HELP\./],
+      ['holt members list all', /^ERR wrong number of arguments for 'holt\|members\|list'/],
+      ['holt members add', /^ERR wrong number of arguments for 'holt\|members\|add'/],
+      ['holt members add nowhere', /^ERR expected host:port/],
+      ['holt members add h:1 later', /^ERR syntax error/],
+      ['holt members promote', /^ERR wrong number of arguments for 'holt\|members\|promote'/],
+      ['holt members remove 1 2', /^ERR wrong number of arguments for 'holt\|members\|remove'/],
+      ['holt members replace 1', /^ERR wrong number of arguments for 'holt\|members\|replace'/],
+      ['holt members replace 1 2', /^ERR expected host:port/],
+    ];
+    for (const [line, expected] of refusals) {
+      assert.match((block(line) as { text: string }).text, expected, line);
+    }
+    const blocking = block('HOLT Members TRANSFER-leader 2') as Blocking;
+    assert.equal(blocking.isDone(), false);
+    assert.match((blocking.reply() as { text: string }).text, /^UNCERTAIN The change goes on/);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(blocking.isDone(), true);
+    assert.equal((blocking.reply() as { text: string }).text, 'MOVED 0 127.0.0.1:7001');
   });
 
   it('CLUSTER SLOTS covers all slots, with the master first', () => {
@@ -236,6 +367,27 @@ describe('Server commands', () => {
     assert.doesNotMatch(one, /^role:/m);
   });
 
+  it('WAITAOF counts this disk when the last write is on it, which may be after its answer', () => {
+    const topology = new Topology(1, members, ids[1]!);
+    topology.onLeadership(ids[1], 3);
+    const own = session();
+    own.lastWriteIndex = 9;
+    for (const [durableIndex, local] of [
+      [8, 0],
+      [9, 1],
+    ] as const) {
+      const peers = ids.map((replicaId, at) => ({
+        replicaId,
+        isLinked: true,
+        matchIndex: 8 + at,
+        state: 'replicate',
+      }));
+      const raft = () => ({ ...context().raft(), durableIndex, peers });
+      assert.deepEqual(run('waitaof 1 1 0', own, { topology, raft }), [local, 2]);
+      assert.deepEqual(run('wait 1 0', own, { topology, raft }), 2);
+    }
+  });
+
   it('TIME is in seconds and microseconds', () => {
     assert.deepEqual(run('time'), ['1700000000', '123000']);
   });
@@ -305,6 +457,13 @@ describe('Server commands', () => {
       report,
       /^command: 2 latency spikes \(average 55ms\)\. Worst all time event 100ms\./,
     );
+    latency.add('aof-fsync-always', now, 70);
+    assert.deepEqual(run('latency history aof-fsync-always', session(), { latency }), [[now, 70]]);
+    const { text: more } = run('latency doctor', session(), { latency }) as { text: string };
+    assert.match(
+      more,
+      /^aof-fsync-always: 1 latency spikes .* the disk was slow to store the Raft/m,
+    );
   });
 
   it('COMMAND DOCS tells of subcommands, each with its own facts', () => {
@@ -328,6 +487,10 @@ describe('Server commands', () => {
     assert.match(text('command getkeys object encoding'), /^-ERR Invalid number of arguments/);
     assert.match(text('command getkeys exec'), /^-ERR The command has no key arguments/);
     assert.equal(text('command getkeysandflags watch a'), '*1\r\n*2\r\n$1\r\na\r\n*1\r\n+RO\r\n');
+    const setFlags = (line: string): string => text(`command getkeysandflags ${line}`);
+    assert.match(setFlags('set a b NX'), /\*2\r\n\+OW\r\n\+update\r\n$/);
+    assert.match(setFlags('set get b'), /\*2\r\n\+OW\r\n\+update\r\n$/);
+    assert.match(setFlags('set a b NX Get'), /\*3\r\n\+RW\r\n\+access\r\n\+update\r\n$/);
     const [watch, exec] = run('command info watch exec') as Reply[][];
     assert.deepEqual(watch!.slice(0, 2), ['watch', -2]);
     assert.deepEqual(watch!.slice(3, 6), [1, -1, 1]);

@@ -1,7 +1,9 @@
 // What cluster clients build their maps from. https://redis.io/docs/latest/commands/?group=cluster
 //
-// Every replica shows the same map: the leader as master with all slots of its group, the others as
-// its replicas. Clients compare and parse these texts to the letter; see each function's shape.
+// Every member shows the same map: the leader as master with all slots of its group, the others,
+// learners among them, as its replicas. A replica that is no member has no map to show and says so:
+// a client then asks another one, where it would take an empty map for the truth. Clients compare and
+// parse these texts to the letter; see each function's shape.
 
 import {
   errorReply,
@@ -13,13 +15,24 @@ import {
 } from '../../../resp/index.js';
 import { keySlot, slotCount } from '../../../sqlite-sm/index.js';
 import { busPortOffset, type GroupMember } from '../../identity.js';
+import { notMemberReply } from '../error-replies.js';
 import type { Session } from '../session.js';
 import { helpReply, runSubcommand } from './connection.js';
-import type { ServerCommand, ServerContext, Subcommands } from './table.js';
+import type { ServerCommand, ServerContext, Subcommand, Subcommands } from './table.js';
+
+/** What maps are made of is told by members only. */
+function ofMembers(
+  run: (context: ServerContext, master: GroupMember, args: readonly Buffer[]) => Reply,
+): Subcommand {
+  return (context, _session, args) => {
+    const { master } = context.topology;
+    return master === undefined ? notMemberReply : run(context, master, args);
+  };
+}
 
 /** [first, last, [host, port, id, metadata], …], the master first. */
-function clusterSlots({ topology }: ServerContext): Reply {
-  const nodes = [topology.master, ...topology.slaves].map((member) => [
+function clusterSlots({ topology }: ServerContext, master: GroupMember): Reply {
+  const nodes = [master, ...topology.slaves].map((member) => [
     member.host,
     member.clientPort,
     member.replicaId,
@@ -28,7 +41,7 @@ function clusterSlots({ topology }: ServerContext): Reply {
   return [[0, slotCount - 1, ...nodes]];
 }
 
-function clusterShards({ topology, raft }: ServerContext): Reply {
+function clusterShards({ topology, raft }: ServerContext, master: GroupMember): Reply {
   const offset = raft().appliedIndex;
   const node = (member: GroupMember): Reply =>
     mapReply([
@@ -36,14 +49,14 @@ function clusterShards({ topology, raft }: ServerContext): Reply {
       ['port', member.clientPort],
       ['ip', member.host],
       ['endpoint', member.host],
-      ['role', member === topology.master ? 'master' : 'replica'],
+      ['role', member === master ? 'master' : 'replica'],
       ['replication-offset', offset],
       ['health', 'online'],
     ]);
   return [
     mapReply([
       ['slots', [0, slotCount - 1]],
-      ['nodes', [topology.master, ...topology.slaves].map(node)],
+      ['nodes', [master, ...topology.slaves].map(node)],
     ]),
   ];
 }
@@ -52,17 +65,17 @@ function clusterShards({ topology, raft }: ServerContext): Reply {
  * A line per node, ended by a single line feed: id, address, flags, master, ping sent, pong
  * received, epoch, link state, and of a master its slots.
  */
-function clusterNodes({ topology, raft }: ServerContext): Reply {
+function clusterNodes({ topology, raft }: ServerContext, master: GroupMember): Reply {
   const peers = new Map(raft().peers.map((peer) => [peer.replicaId, peer]));
   const lines = topology.members.map((member) => {
     const { replicaId, host, clientPort } = member;
-    const isMaster = member === topology.master;
+    const isMaster = member === master;
     const isSelf = member === topology.self;
     const flags = `${isSelf ? 'myself,' : ''}${isMaster ? 'master' : 'slave'}`;
-    const master = isMaster ? '-' : topology.master.replicaId;
+    const masterId = isMaster ? '-' : master.replicaId;
     const isLinked = isSelf || peers.get(replicaId)?.isLinked === true;
     const head =
-      `${replicaId} ${host}:${clientPort}@${clientPort + busPortOffset} ${flags} ${master} ` +
+      `${replicaId} ${host}:${clientPort}@${clientPort + busPortOffset} ${flags} ${masterId} ` +
       `0 0 ${topology.epoch} ${isLinked ? 'connected' : 'disconnected'}`;
     return isMaster ? `${head} 0-${slotCount - 1}\n` : `${head}\n`;
   });
@@ -71,7 +84,7 @@ function clusterNodes({ topology, raft }: ServerContext): Reply {
 
 /** Clients split each line at its one colon. */
 function clusterInfo({ topology }: ServerContext): Reply {
-  const isUp = topology.leader !== undefined;
+  const isUp = topology.isMember && topology.leader !== undefined;
   const fields: [string, string | number][] = [
     ['cluster_enabled', 1],
     ['cluster_state', isUp ? 'ok' : 'fail'],
@@ -88,19 +101,18 @@ function clusterInfo({ topology }: ServerContext): Reply {
 }
 
 function clusterReplicas(
-  context: ServerContext,
-  _session: Session,
+  { topology }: ServerContext,
+  master: GroupMember,
   args: readonly Buffer[],
 ): Reply {
-  const { topology } = context;
   const id = args[2]!.toString('latin1');
-  const member = topology.members.find(({ replicaId }) => replicaId === id);
+  const member = topology.find(id);
   if (member === undefined) return errorReply(`ERR Unknown node ${id}`);
-  if (member !== topology.master) return errorReply('ERR The specified node is not a master');
+  if (member !== master) return errorReply('ERR The specified node is not a master');
   return topology.slaves.map(
     ({ replicaId, host, clientPort }) =>
       `${replicaId} ${host}:${clientPort}@${clientPort + busPortOffset} slave ` +
-      `${topology.master.replicaId} 0 0 ${topology.epoch} connected`,
+      `${master.replicaId} 0 0 ${topology.epoch} connected`,
   );
 }
 
@@ -168,18 +180,18 @@ const clusterSubcommands: Subcommands = {
   // What is told of the bus is told by INFO; Redis' links are sockets of another protocol.
   links: { arity: 2, run: () => [] },
   myid: { arity: 2, run: ({ topology }) => topology.self.replicaId },
-  nodes: { arity: 2, run: clusterNodes },
-  replicas: { arity: 3, run: clusterReplicas },
-  shards: { arity: 2, run: clusterShards },
-  slaves: { arity: 3, run: clusterReplicas },
-  slots: { arity: 2, run: clusterSlots },
+  nodes: { arity: 2, run: ofMembers(clusterNodes) },
+  replicas: { arity: 3, run: ofMembers(clusterReplicas) },
+  shards: { arity: 2, run: ofMembers(clusterShards) },
+  slaves: { arity: 3, run: ofMembers(clusterReplicas) },
+  slots: { arity: 2, run: ofMembers(clusterSlots) },
 };
 
 function cluster(context: ServerContext, session: Session, args: readonly Buffer[]): Reply {
   return runSubcommand('cluster', clusterSubcommands, context, session, args);
 }
 
-/** Followers redirect all the same until they can answer reads as fresh as the leader's. */
+/** From now on a follower answers this client's reads itself, as fresh as the leader would. */
 function readonly(_context: ServerContext, session: Session): Reply {
   session.isReadonly = true;
   return okReply;
@@ -220,6 +232,7 @@ export const clusterCommands = [
     summary: 'A container for Redis Cluster commands.',
     complexity: 'Depends on subcommand.',
     isBarrier: false,
+    showsState: true,
     run: cluster,
     subcommands: clusterSubcommands,
   },

@@ -144,9 +144,14 @@ function hello(context: ServerContext, session: Session, args: readonly Buffer[]
     ['proto', protocol],
     ['id', session.id],
     ['mode', 'cluster'],
-    ['role', context.topology.master === context.topology.self ? 'master' : 'replica'],
+    ['role', roleOf(context)],
     ['modules', []],
   ]);
+}
+
+function roleOf({ topology: { master, self } }: ServerContext): string {
+  if (master === undefined) return 'none';
+  return master === self ? 'master' : 'replica';
 }
 
 // ------------------------------------------------------------------------------ names

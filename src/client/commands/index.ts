@@ -5,6 +5,7 @@ import { clientCommands } from './client.js';
 import { clusterCommands } from './cluster.js';
 import { connectionCommands } from './connection.js';
 import { debugCommands } from './debug.js';
+import { holtCommands } from './holt.js';
 import { introspectionCommands } from './introspection.js';
 import { latencyCommands } from './latency.js';
 import { memoryCommands } from './memory.js';
@@ -24,6 +25,7 @@ export const serverCommands: readonly ServerCommand[] = [
   ...aclCommands,
   ...clientCommands,
   ...debugCommands,
+  ...holtCommands,
   ...latencyCommands,
   ...memoryCommands,
   ...persistenceCommands,

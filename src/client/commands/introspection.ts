@@ -19,6 +19,7 @@ import {
   matchesGlob,
 } from '../../../sqlite-sm/index.js';
 import type { Session } from '../session.js';
+import { argumentReply, argumentsOf } from './arguments/index.js';
 import { helpReply, runSubcommand } from './connection.js';
 import { subcommandFacts } from './subcommand-facts.js';
 import {
@@ -110,6 +111,7 @@ function keySpecReply(spec: KeySpec): Reply {
 
 function commandDoc(command: AnyCommand): [Reply, Reply] {
   const subcommands = subcommandsOf(command);
+  const given = argumentsOf(command.name);
   return [
     command.name,
     mapReply([
@@ -117,6 +119,7 @@ function commandDoc(command: AnyCommand): [Reply, Reply] {
       ['since', command.since],
       ['group', command.group],
       ['complexity', command.complexity],
+      ...(given.length === 0 ? [] : [['arguments', given.map(argumentReply)] as const]),
       ...(subcommands.length === 0
         ? []
         : [['subcommands', mapReply(subcommands.map(commandDoc))] as const]),
@@ -196,13 +199,14 @@ function commandGetKeysAndFlags(
   const given = args.slice(2);
   const keys = findKeys(context, given);
   if ('kind' in keys) return keys;
+  const flagsGiven = keys.keyFlags?.(given);
   return keys.keySpecs.flatMap(({ flags, beginIndex, lastKey, keyStep }) => {
     const last = lastKey < 0 ? given.length + lastKey : beginIndex + lastKey;
-    const keys: Reply[] = [];
+    const found: Reply[] = [];
     for (let at = beginIndex; at <= last; at += keyStep) {
-      keys.push([given[at]!, setReply(flags.map(simpleString))]);
+      found.push([given[at]!, setReply((flagsGiven ?? flags).map(simpleString))]);
     }
-    return keys;
+    return found;
   });
 }
 

@@ -69,6 +69,7 @@ function doctor({ latency }: ServerContext): Reply {
 }
 
 const advice: Readonly<Record<LatencyEvent['name'], string>> = {
+  'aof-fsync-always': 'the disk was slow to store the Raft log: see what else uses it',
   command: 'a slow command held the server: see SLOWLOG GET',
   'fast-command': 'a fast command took long, so the machine was busy or swapping',
   'event-loop': 'something held the server: a slow command, a garbage collection, a busy machine',

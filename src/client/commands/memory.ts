@@ -81,6 +81,7 @@ export const memoryCommands = [
     summary: 'A container for memory diagnostics commands.',
     complexity: 'Depends on subcommand.',
     isBarrier: false,
+    showsState: true,
     run: memory,
     subcommands,
     findData: (args) => (lowerCase(args[1]!) === 'usage' ? usage : undefined),

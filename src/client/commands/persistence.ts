@@ -1,21 +1,62 @@
-// Saving by hand, which has nothing left to do: what was acknowledged is on the disks of a majority.
+// Saving by hand, and when it was done last: snapshots of this replica. What was acknowledged is on the
+// disks of a majority without them.
 // https://redis.io/docs/latest/commands/bgsave/
 
-import { errorReply, errors, okReply, type Reply, simpleString } from '../../../resp/index.js';
+import {
+  type ErrorReply,
+  errorReply,
+  errors,
+  okReply,
+  type Reply,
+  simpleString,
+} from '../../../resp/index.js';
+import { lastSaveSeconds } from '../../metrics.js';
 import type { Session } from '../session.js';
 import { helpReply, runSubcommand } from './connection.js';
-import { lowerCase, type ServerCommand, type ServerContext, type Subcommands } from './table.js';
+import {
+  type Blocking,
+  lowerCase,
+  type ServerCommand,
+  type ServerContext,
+  type Subcommands,
+} from './table.js';
 
-/** Tools wait for LASTSAVE to rise behind it, and it does. */
-function bgsave(_context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
-  if (args.length > 2) return errors.syntax;
-  if (args[1] !== undefined && lowerCase(args[1]) !== 'schedule') return errors.syntax;
-  return simpleString('Background saving started');
+const inProgress = errorReply('ERR Background save already in progress');
+const goesOn = errorReply('ERR the save goes on in the background');
+
+/** Begins a snapshot; the error when it cannot be begun. */
+function save({ snapshots }: ServerContext, done: (reply: Reply) => void): ErrorReply | undefined {
+  if (snapshots.status().isTaking) return inProgress;
+  let refusal: ErrorReply | undefined;
+  let isBegun = false;
+  snapshots.take((error) => {
+    if (error === undefined) return done(okReply);
+    const reply = errorReply(`ERR ${error.message}`);
+    if (isBegun) done(reply);
+    else refusal = reply;
+  });
+  isBegun = true;
+  return refusal;
 }
 
-/** Whatever was acknowledged until now is saved. */
-function lastsave({ nowMs }: ServerContext): Reply {
-  return Math.floor(nowMs() / 1000);
+function bgsave(context: ServerContext, _session: Session, args: readonly Buffer[]): Reply {
+  if (args.length > 2) return errors.syntax;
+  if (args[1] !== undefined && lowerCase(args[1]) !== 'schedule') return errors.syntax;
+  return save(context, () => {}) ?? simpleString('Background saving started');
+}
+
+function blockOnSave(context: ServerContext): Blocking | Reply {
+  let outcome: Reply | undefined;
+  const refusal = save(context, (reply) => {
+    outcome = reply;
+  });
+  if (refusal !== undefined) return refusal;
+  return {
+    isDone: () => outcome !== undefined,
+    reply: () => outcome ?? goesOn,
+    timeoutMs: 0,
+    outlivesLeadership: true,
+  };
 }
 
 // ------------------------------------------------------------------------------ MODULE
@@ -68,7 +109,7 @@ export const persistenceCommands = [
     summary: 'Returns the Unix timestamp of the last successful save to disk.',
     complexity: 'O(1)',
     isBarrier: false,
-    run: lastsave,
+    run: lastSaveSeconds,
   },
   {
     name: 'module',
@@ -96,6 +137,7 @@ export const persistenceCommands = [
     complexity: 'O(1)',
     // Behind the writes that it is to save.
     isBarrier: true,
-    run: () => okReply,
+    run: bgsave,
+    block: blockOnSave,
   },
 ] as const satisfies readonly ServerCommand[];

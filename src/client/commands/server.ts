@@ -8,6 +8,7 @@ import {
   type Reply,
   verbatim,
 } from '../../../resp/index.js';
+import { notMemberReply } from '../error-replies.js';
 import type { Session } from '../session.js';
 import { helpReply, runSubcommand } from './connection.js';
 import { infoText } from './info.js';
@@ -63,14 +64,16 @@ function info(context: ServerContext, _session: Session, args: readonly Buffer[]
 /** As Redis: a master lists its replicas with their offsets, a replica names its master. */
 function role({ topology, raft }: ServerContext): Reply {
   const status = raft();
-  if (topology.master === topology.self) {
+  const { master } = topology;
+  if (master === undefined) return notMemberReply;
+  if (master === topology.self) {
     const slaves = topology.slaves.map(({ replicaId, host, clientPort }) => {
       const peer = status.peers.find((candidate) => candidate.replicaId === replicaId);
       return [host, String(clientPort), String(peer?.matchIndex ?? 0)];
     });
     return ['master', status.commitIndex, slaves];
   }
-  const { host, clientPort } = topology.master;
+  const { host, clientPort } = master;
   const link = topology.leader === undefined ? 'connect' : 'connected';
   return ['slave', host, clientPort, link, status.appliedIndex];
 }
@@ -106,6 +109,7 @@ export const adminCommands = [
     summary: 'Returns information and statistics about the server.',
     complexity: 'O(1)',
     isBarrier: false,
+    showsState: true,
     run: info,
   },
   {

@@ -1,11 +1,14 @@
 // Server commands: those that need no data. Their rows have the same columns as the data commands'
 // (`sqlite-sm/commands/table.ts`), so COMMAND can show both.
 
-import type { RaftStatus } from '../../../raft/index.js';
+import type { RaftStatus, Snapshot, SnapshotStatus, SnapshotTaken } from '../../../raft/index.js';
 import type { ErrorReply, Reply } from '../../../resp/index.js';
 import type { AclCategory, Command } from '../../../sqlite-sm/index.js';
+import type { MemberAdministration } from '../../cluster/member-administration.js';
 import type { Topology } from '../../cluster/topology.js';
+import type { DiskWatch } from '../../disk-watch.js';
 import type { Settings } from '../../settings.js';
+import type { SnapshotLeases } from '../../snapshot-leases.js';
 import type { Statistics } from '../../statistics.js';
 import type { ClientPause } from '../client-pause.js';
 import type { LatencyMonitor } from '../latency-monitor.js';
@@ -29,7 +32,10 @@ export type ServerCommandFlag =
 
 export type ServerCategory = '@admin' | '@blocking' | '@connection' | '@transaction';
 
-export type CommandKeys = Pick<Command, 'keySpecs' | 'firstKey' | 'lastKey' | 'keyStep'>;
+export type CommandKeys = Pick<
+  Command,
+  'keySpecs' | 'keyFlags' | 'firstKey' | 'lastKey' | 'keyStep'
+>;
 
 /** What server commands may know of the replica they run on. */
 export interface ServerContext {
@@ -55,6 +61,7 @@ export interface ServerContext {
   /** Where this replica listens for clients; what they are told may differ. */
   readonly clientPort: number;
   readonly nowMs: () => number;
+  readonly disk: Pick<DiskWatch, 'isLow' | 'freeBytes'>;
   readonly raft: () => RaftStatus & { readonly isServing: boolean };
   /** Keys and keys with an expiry of a database. */
   readonly keyspace: (database: number) => { readonly keys: number; readonly expires: number };
@@ -71,6 +78,17 @@ export interface ServerContext {
   };
   readonly slowLog: SlowLog;
   readonly latency: LatencyMonitor;
+  readonly members: MemberAdministration;
+  /** This replica's own. */
+  readonly snapshots: {
+    readonly status: () => SnapshotStatus;
+    /** See `RaftNode.takeSnapshot`. */
+    readonly take: (done: SnapshotTaken) => void;
+    /** See `SnapshotStore.hold`. */
+    readonly hold: (snapshot: Snapshot, done: (error: Error | undefined) => void) => void;
+  };
+  /** Of snapshots that are being read from outside. */
+  readonly leases: SnapshotLeases;
   /** Holds the whole process. Milliseconds. */
   readonly sleep: (milliseconds: number) => void;
   /** All server commands, for COMMAND. */
@@ -96,6 +114,8 @@ export interface Blocking {
   readonly reply: () => Reply;
   /** Milliseconds; 0 is for ever. */
   readonly timeoutMs: number;
+  /** It is ended by what it waits for, also when this replica leads no more. */
+  readonly outlivesLeadership?: true;
 }
 
 export interface ServerCommand {
@@ -114,6 +134,8 @@ export interface ServerCommand {
   readonly complexity: string;
   /** It changes how replies look, or ends the connection: it waits for all earlier replies. */
   readonly isBarrier: boolean;
+  /** It tells of keys without being a read: it waits for what its client has written to be there. */
+  readonly showsState?: true;
   readonly run: (context: ServerContext, session: Session, args: readonly Buffer[]) => Reply;
   /** Of a container. */
   readonly subcommands?: Subcommands;

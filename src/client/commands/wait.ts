@@ -3,33 +3,44 @@
 //
 // An answered write is durable on a majority already, so the first numbers are there at once. What is
 // counted is Raft's match index, up to which a follower has the log on its disk: in Redis' words it
-// has received, and fsynced, that far.
+// has received, and fsynced, that far. This server may be the last to have it on its own.
 
 import { type ErrorReply, errorReply, errors, type Reply } from '../../../resp/index.js';
 import type { Session } from '../session.js';
 import { parseCount, parseTimeout } from './numbers.js';
 import type { Blocking, ServerCommand, ServerContext } from './table.js';
 
-function replicasAt(context: ServerContext, index: number): number {
-  return context.raft().peers.filter(({ matchIndex }) => (matchIndex ?? 0) >= index).length;
+/** How many disks have the log: 0 or 1 of this server, and those of others. */
+interface Disks {
+  readonly local: number;
+  readonly replicas: number;
+}
+
+function disksAt(context: ServerContext, index: number): Disks {
+  const { peers, durableIndex } = context.raft();
+  return {
+    local: durableIndex >= index ? 1 : 0,
+    replicas: peers.filter(({ matchIndex }) => (matchIndex ?? 0) >= index).length,
+  };
 }
 
 function isReplica({ topology }: ServerContext): boolean {
   return topology.master !== topology.self;
 }
 
-/** Asks for a number of replicas; the reply is made of how many there are. */
-interface Wanted {
-  readonly replicas: number;
+/** Asks for a number of disks; the reply is made of how many there are. */
+interface Wanted extends Disks {
   readonly timeoutMs: number;
-  readonly reply: (replicas: number) => Reply;
+  readonly reply: (disks: Disks) => Reply;
 }
 
 function blockOn(context: ServerContext, session: Session, wanted: Wanted): Blocking | Reply {
   const { lastWriteIndex } = session;
-  const count = (): number => replicasAt(context, lastWriteIndex);
-  const reply = (): Reply => wanted.reply(count());
-  const isDone = (): boolean => count() >= wanted.replicas;
+  const reply = (): Reply => wanted.reply(disksAt(context, lastWriteIndex));
+  const isDone = (): boolean => {
+    const { local, replicas } = disksAt(context, lastWriteIndex);
+    return local >= wanted.local && replicas >= wanted.replicas;
+  };
   return isDone() ? reply() : { isDone, reply, timeoutMs: wanted.timeoutMs };
 }
 
@@ -45,10 +56,9 @@ function parseWait(context: ServerContext, args: readonly Buffer[]): Wanted | Er
   if (replicas === undefined) return errors.notInteger;
   const timeoutMs = parseTimeout(args[2]!);
   if (typeof timeoutMs !== 'number') return timeoutMs;
-  return { replicas, timeoutMs, reply: (count) => count };
+  return { local: 0, replicas, timeoutMs, reply: (disks) => disks.replicas };
 }
 
-/** What is answered is on the disk of this server, so its own number is always 1. */
 function parseWaitaof(context: ServerContext, args: readonly Buffer[]): Wanted | ErrorReply {
   const local = parseCount(args[1]!);
   if (local === undefined) return errors.notInteger;
@@ -66,7 +76,7 @@ function parseWaitaof(context: ServerContext, args: readonly Buffer[]): Wanted |
         'are just local and are not propagated.',
     );
   }
-  return { replicas, timeoutMs, reply: (count) => [1, count] };
+  return { local, replicas, timeoutMs, reply: (disks) => [disks.local, disks.replicas] };
 }
 
 type Parse = (context: ServerContext, args: readonly Buffer[]) => Wanted | ErrorReply;
@@ -83,7 +93,7 @@ function runAtOnce(parse: Parse): ServerCommand['run'] {
   return (context, session, args) => {
     const wanted = parse(context, args);
     if ('kind' in wanted) return wanted;
-    return wanted.reply(replicasAt(context, session.lastWriteIndex));
+    return wanted.reply(disksAt(context, session.lastWriteIndex));
   };
 }
 

@@ -111,6 +111,27 @@ export const transactionCases: readonly ConformanceCase[] = [
     ],
   },
   {
+    name: 'EXECABORT: a subcommand that is none, or wants other arguments, cannot be queued',
+    steps: [
+      ['MULTI', ok],
+      ['OBJECT NOSUCH k', error("ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP.")],
+      ['EXEC', aborted],
+      ['MULTI', ok],
+      ['OBJECT ENCODING', wrongArity('object|encoding')],
+      ['EXEC', aborted],
+      ['MULTI', ok],
+      ['MEMORY USAGE', wrongArity('memory|usage')],
+      ['EXEC', aborted],
+      ['MULTI', ok],
+      ['CLIENT NOSUCH', error("ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.")],
+      ['EXEC', aborted],
+      ['MULTI', ok],
+      ['SET k v', queued],
+      ['OBJECT ENCODING k', queued],
+      ['EXEC', [ok, 'embstr']],
+    ],
+  },
+  {
     name: 'DISCARD after a command that cannot be queued',
     steps: [
       ['MULTI', ok],

@@ -89,6 +89,14 @@ def transactions(client):
             pass
 
 
+def replicas():
+    """Reads from replicas see what was written just before."""
+    client = redis.RedisCluster(host="127.0.0.1", port=int(port), read_from_replicas=True)
+    for i in range(300):
+        client.set("py:fresh", i)
+        assert int(client.get("py:fresh")) == i
+
+
 def refused():
     for password in (None, "wrong"):
         try:
@@ -128,6 +136,8 @@ elif step == "data":
     data(connect(*rest))
 elif step == "transactions":
     transactions(connect())
+elif step == "replicas":
+    replicas()
 elif step == "refused":
     refused()
 elif step == "survive":

@@ -12,15 +12,23 @@
 //   Commitment            an entry of the leader's own term, on the disks of a majority
 //   State Machine Safety  nobody commits or applies anything else at an index, or before it is durable
 //   Durable words         no vote, term or acknowledgement leaves before the disk holds it
-//   Linearizable reads    a confirmed read sees all that was committed anywhere when it was asked for
+//   Linearizable reads    a confirmed read sees all that was committed anywhere when it was asked for,
+//                         on the leader and on followers
+//   Configurations        the newest in a log is in effect; in a log at most one is not committed, and
+//                         neighbours differ by one voter; none before the leader's term has a commit
+//
+// A majority is one of the configuration in effect where something is counted.
 //
 // It believes nothing that a core says about itself, except its term, role and log in memory: what
 // is durable is read from the simulated disks. What it does not check is progress.
 
 import assert from 'node:assert/strict';
 import {
+  type AnsweredQuestion,
   type Append,
   type AppendReply,
+  type Configuration,
+  type ConfigurationAt,
   type ConfirmedRound,
   type CoreFacts,
   checkCore,
@@ -49,6 +57,16 @@ export interface DiskView {
   readonly firstWaitingIndex: LogIndex;
 }
 
+interface ConfigurationEntry extends ConfigurationAt {
+  readonly term: Term;
+}
+
+/** A log, of which the beginning may be compacted away. */
+interface LogView {
+  readonly lastIndex: LogIndex;
+  termAt(index: LogIndex): Term | undefined;
+}
+
 interface CommittedEntry {
   readonly term: Term;
   /** The term of the leader that committed it. */
@@ -63,6 +81,14 @@ interface PendingRead {
   readonly mustSee: LogIndex;
 }
 
+/** A read on a follower. */
+interface AskedRead {
+  readonly replica: ReplicaId;
+  readonly question: number;
+  /** Everything up to here was committed when it was asked for; for a tick, one entry more. */
+  readonly mustSee: LogIndex;
+}
+
 /** How much really happened: a schedule that elects nobody proves nothing. */
 export interface Coverage {
   leaders: number;
@@ -71,8 +97,15 @@ export interface Coverage {
   inheritedCommits: number;
   truncations: number;
   reads: number;
+  followerReads: number;
   /** Committed before the leader itself had it on disk. */
   earlyCommits: number;
+  /** Configurations that were committed. */
+  changes: number;
+  /** Committed by a leader that they leave out. */
+  ownRemovals: number;
+  /** Logs that a snapshot replaced. */
+  installs: number;
 }
 
 export class ClusterHistory {
@@ -82,10 +115,19 @@ export class ClusterHistory {
     inheritedCommits: 0,
     truncations: 0,
     reads: 0,
+    followerReads: 0,
     earlyCommits: 0,
+    changes: 0,
+    ownRemovals: 0,
+    installs: 0,
   };
 
-  readonly #voters: readonly ReplicaId[];
+  /** What a replica begins with. */
+  readonly #initialOf: (replica: ReplicaId) => Configuration;
+  /** What the group began with, where a snapshot brought it to a replica that knew of no members. */
+  readonly #installedOn = new Map<ReplicaId, Configuration>();
+  /** Every one that was ever appended, ascending by index. */
+  readonly #configurations: ConfigurationEntry[] = [];
   readonly #leaders = new Map<Term, ReplicaId>();
   /** The longest log that the leader of a term had in that term. */
   readonly #leaderLogs = new Map<Term, NaiveLog>();
@@ -100,13 +142,16 @@ export class ClusterHistory {
   readonly #facts = new Map<ReplicaId, CoreFacts>();
   readonly #applied = new Map<ReplicaId, LogIndex>();
   #reads: PendingRead[] = [];
+  #askedReads: AskedRead[] = [];
+  /** `replica` → the latest question that left in its present life. */
+  readonly #questionsLeft = new Map<ReplicaId, number>();
   /** `term` → the latest ReadIndex round that left its leader. */
   readonly #roundsLeft = new Map<Term, number>();
   /** `term/replica` → the latest round whose answer reached the leader. */
   readonly #roundsAnswered = new Map<string, number>();
 
-  constructor(voters: readonly ReplicaId[]) {
-    this.#voters = voters;
+  constructor(initialOf: (replica: ReplicaId) => Configuration) {
+    this.#initialOf = initialOf;
   }
 
   /** The highest index that any replica ever knew to be committed. */
@@ -122,12 +167,41 @@ export class ClusterHistory {
     return this.#applied.get(replica) ?? 0;
   }
 
+  /** The configurations in a log of `replica`, ascending; first the one that it began with. */
+  configurationsIn(replica: ReplicaId, log: LogView): ConfigurationAt[] {
+    const inLog = this.#configurations.filter(({ index, term }) => {
+      // What is compacted away was committed.
+      const found = log.termAt(index) ?? this.#committed[index]?.term;
+      return index <= log.lastIndex && found === term;
+    });
+    const configuration = this.#installedOn.get(replica) ?? this.#initialOf(replica);
+    return [{ index: 0, configuration }, ...inLog];
+  }
+
+  /** A leader appended a configuration. */
+  onConfiguration({ id, core }: ReplicaView, { index, configuration }: ConfigurationAt): void {
+    const { term } = core;
+    const before = this.configurationsIn(id, core).at(-1)!;
+    assert(before.index <= this.committedIndex, 'One change at a time');
+    assert(
+      this.#committed.some((entry) => entry.term === term),
+      'A change before an entry of the term is committed',
+    );
+    const [old, next] = [new Set(before.configuration.voters), new Set(configuration.voters)];
+    const moved = [...old, ...next].filter((voter) => old.has(voter) !== next.has(voter));
+    assert(moved.length <= 1, `Voters ${moved.join(' and ')} change at once`);
+    this.#configurations.push({ index, term, configuration });
+    this.#configurations.sort((a, b) => a.index - b.index);
+  }
+
   /** A replica starts from its disk; what its memory knew may be forgotten. */
   onStart(view: ReplicaView, appliedIndex: LogIndex): void {
     assert(appliedIndex <= this.appliedIndexOf(view.id));
     this.#facts.delete(view.id);
     this.#applied.set(view.id, appliedIndex);
     this.#reads = this.#reads.filter((read) => read.replica !== view.id);
+    this.#askedReads = this.#askedReads.filter((read) => read.replica !== view.id);
+    this.#questionsLeft.delete(view.id);
     this.observe(view);
   }
 
@@ -136,6 +210,9 @@ export class ClusterHistory {
     const { id, core } = view;
     const previous = this.#facts.get(id);
     this.#facts.set(id, checkCore(core, previous));
+    const newest = this.configurationsIn(id, core).at(-1)!;
+    assert.equal(core.configurationIndex, newest.index, `${id} counts by another configuration`);
+    assert.equal(core.configuration, newest.configuration);
     if (core.role === 'leader') this.#checkLeader(view);
     this.#checkStored(view);
     this.#checkCommitted(view, previous?.commitIndex ?? 0);
@@ -167,6 +244,12 @@ export class ClusterHistory {
         return this.#onAppendReply(message);
       case 'heartbeat':
         return this.#onHeartbeat(message);
+      case 'readIndex':
+        this.#questionsLeft.set(message.from, message.sequence);
+        return;
+      case 'readIndexReply':
+        assert.equal(message.from, this.#leaders.get(message.term), 'only a leader answers');
+        return;
       default:
         return;
     }
@@ -178,6 +261,33 @@ export class ClusterHistory {
     const key = `${message.term}/${message.from}`;
     const known = this.#roundsAnswered.get(key) ?? 0;
     this.#roundsAnswered.set(key, Math.max(known, message.round));
+  }
+
+  /** The state of a replica became that of a snapshot. */
+  onInstalled(view: ReplicaView, index: LogIndex): void {
+    const { id } = view;
+    assert(index > this.appliedIndexOf(id), `${id} goes back to a snapshot of ${index}`);
+    assert(index <= this.committedIndex, `${id} installs ${index}, which nobody committed`);
+    this.#applied.set(id, index);
+    this.coverage.installs += 1;
+  }
+
+  /** What a snapshot of `index` that `replica` took has: in effect behind that entry. */
+  configurationAt(index: LogIndex, replica: ReplicaId): ConfigurationAt {
+    const committed = this.#configurations.filter(
+      (entry) => entry.index <= index && this.#committed[entry.index]?.term === entry.term,
+    );
+    return committed.at(-1) ?? { index: 0, configuration: this.#initialOf(replica) };
+  }
+
+  /** A snapshot brings `replica` this. */
+  onConfigurationInstalled(replica: ReplicaId, { index, configuration }: ConfigurationAt): void {
+    if (index === 0) this.#installedOn.set(replica, configuration);
+  }
+
+  /** The term of an entry that somebody knew to be committed. */
+  committedTermOf(index: LogIndex): Term {
+    return this.#committed[index]!.term;
   }
 
   onApplicable(view: ReplicaView): void {
@@ -201,17 +311,34 @@ export class ClusterHistory {
     const { id, core } = view;
     // What a lost leadership still confirms has nobody to be told to.
     if (core.role !== 'leader') return;
-    const answered = this.#voters.filter((voter) => {
+    const { voters } = core.configuration;
+    const answered = voters.filter((voter) => {
       const latest = this.#roundsAnswered.get(`${core.term}/${voter}`) ?? 0;
       return voter === id || latest >= round;
     });
-    assert(answered.length >= majority(this.#voters.length), 'a round without a majority');
+    assert(answered.length >= majority(voters.length), 'a round without a majority');
     this.#reads = this.#reads.filter((read) => {
       if (read.replica !== id) return true;
       if (read.term !== core.term) return false;
       if (read.round > round) return true;
       assert(index >= read.mustSee, `a read sees up to ${index}, committed was ${read.mustSee}`);
       this.coverage.reads += 1;
+      return false;
+    });
+  }
+
+  onReadAsked(view: ReplicaView, question: number, needsTick: boolean): void {
+    const left = this.#questionsLeft.get(view.id) ?? 0;
+    assert(question > left, 'a read joins a question that has left');
+    const mustSee = this.committedIndex + (needsTick ? 1 : 0);
+    this.#askedReads.push({ replica: view.id, question, mustSee });
+  }
+
+  onReadAnswered({ id }: ReplicaView, { sequence, index }: AnsweredQuestion): void {
+    this.#askedReads = this.#askedReads.filter(({ replica, question, mustSee }) => {
+      if (replica !== id || question > sequence) return true;
+      assert(index >= mustSee, `${id} reads at ${index}, committed was ${mustSee}`);
+      this.coverage.followerReads += 1;
       return false;
     });
   }
@@ -240,10 +367,11 @@ export class ClusterHistory {
   #onNewLeader(view: ReplicaView): void {
     const { id, core } = view;
     const { term } = core;
-    const electors = this.#voters.filter((voter) => this.#votes.get(`${voter}/${term}`) === id);
-    const isSole = this.#voters.length === 1 && view.disk.hardState.votedFor === id;
+    const { voters } = core.configuration;
+    const electors = voters.filter((voter) => this.#votes.get(`${voter}/${term}`) === id);
+    const isSole = voters.join() === id && view.disk.hardState.votedFor === id;
     assert(
-      isSole || electors.length >= majority(this.#voters.length),
+      isSole || electors.length >= majority(voters.length),
       `${id} leads term ${term} with the votes of ${electors.join(' ') || 'nobody'}`,
     );
     for (const [index, entry] of this.#committed.entries()) {
@@ -284,7 +412,10 @@ export class ClusterHistory {
     const log = this.#leaderLogs.get(message.term)!;
     assert.equal(log.termAt(message.prevIndex), message.prevTerm);
     for (const [offset, entry] of message.entries.entries()) {
-      assert.equal(log.termAt(message.prevIndex + 1 + offset), entry.term);
+      const index = message.prevIndex + 1 + offset;
+      assert.equal(log.termAt(index), entry.term);
+      const known = this.#configurations.find((c) => c.index === index && c.term === entry.term);
+      assert.equal(entry.configuration, known?.configuration, 'an append changes a configuration');
     }
   }
 
@@ -320,26 +451,31 @@ export class ClusterHistory {
   #checkCommitted({ id, core }: ReplicaView, previousIndex: LogIndex): void {
     const { commitIndex, term } = core;
     if (commitIndex > this.committedIndex) {
-      assert.equal(core.role, 'leader', `${id} commits ${commitIndex} and does not lead`);
+      // With its own removal committed it may not lead any more.
+      assert.equal(this.#leaders.get(term), id, `${id} commits ${commitIndex} and does not lead`);
       assert.equal(core.termAt(commitIndex), term, 'entries of earlier terms are not counted');
-      const holders = this.#voters.filter((voter) => this.#storedIndex(voter, term) >= commitIndex);
+      const { voters } = core.configuration;
+      const holders = voters.filter((voter) => this.#storedIndex(voter, term) >= commitIndex);
       assert(
-        holders.length >= majority(this.#voters.length),
+        holders.length >= majority(voters.length),
         `${commitIndex} is committed on the disks of ${holders.join(' ') || 'nobody'}`,
       );
-      if (!holders.includes(id)) this.coverage.earlyCommits += 1;
+      if (this.#storedIndex(id, term) < commitIndex) this.coverage.earlyCommits += 1;
+      if (!voters.includes(id)) this.coverage.ownRemovals += 1;
     }
     for (let index = previousIndex + 1; index <= commitIndex; index += 1) {
       const entryTerm = core.termAt(index);
       if (entryTerm === undefined) continue;
-      this.#committed[index] ??= this.#newlyCommitted(entryTerm, term);
+      this.#committed[index] ??= this.#newlyCommitted(index, entryTerm, term);
       const known = this.#committed[index]!.term;
       assert.equal(entryTerm, known, `State Machine Safety: ${id} commits another ${index}`);
     }
   }
 
-  #newlyCommitted(entryTerm: Term, committedIn: Term): CommittedEntry {
+  #newlyCommitted(index: LogIndex, entryTerm: Term, committedIn: Term): CommittedEntry {
     this.coverage.commits += 1;
+    const isChange = this.#configurations.some((c) => c.index === index && c.term === entryTerm);
+    if (isChange) this.coverage.changes += 1;
     if (entryTerm < committedIn) this.coverage.inheritedCommits += 1;
     return { term: entryTerm, committedIn };
   }

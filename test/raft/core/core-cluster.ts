@@ -11,15 +11,19 @@
 // The disk is the one of `raft/log/`: writes become durable in the order they were made, and an
 // entry at an index voids what was there and above. Term and vote are a file of their own, so
 // either may be durable without the other. A crash loses what is not durable, and nothing else.
-// Payloads do not exist here: an entry is its index and term.
+// Payloads do not exist here: an entry is its index and term, and which of them are configurations
+// the history knows.
 
 import assert from 'node:assert/strict';
 import {
   type AppendedEntries,
   type Configuration,
+  type ConfigurationAt,
+  type ConfigurationRefusal,
   type HardState,
   type LogIndex,
   type Message,
+  membersOf,
   RaftCore,
   type Ready,
   type ReplicaId,
@@ -32,12 +36,16 @@ import { NaiveLog } from './naive-log.js';
 export interface ClusterOptions {
   readonly voters: readonly ReplicaId[];
   readonly learners?: readonly ReplicaId[];
+  /** Replicas that are no members yet. They know nobody. */
+  readonly spares?: readonly ReplicaId[];
+  readonly catchupMargin?: number;
   readonly electionTicks?: number;
   readonly heartbeatTicks?: number;
   readonly inFlightMax?: number;
   readonly inFlightBytesMax?: number;
   readonly appendBytesMax?: number;
   readonly appendEntriesMax?: number;
+  readonly usesLease?: boolean;
   /** What is on a disk at first: its term, without a vote, and the terms of its entries. */
   readonly disks?: Readonly<Record<ReplicaId, { readonly term: Term; readonly log: Term[] }>>;
   /** In [0, 1); by default the k-th of n always draws k/(n+1), so timeouts never tie. */
@@ -79,18 +87,26 @@ interface Replica {
   isDiskManual: boolean;
   described: string;
   describedCommit: string;
+  describedConfiguration: string;
 }
+
+/** One server at a time. */
+export type Change = 'add' | 'promote' | 'remove';
 
 /** Bytes of every proposal, unless said otherwise. */
 const proposalBytes = 10;
 
+const noMembers: Configuration = { voters: [], learners: [] };
+
 export class CoreCluster {
+  /** What the group began with. */
   readonly configuration: Configuration;
   readonly history: ClusterHistory;
   /** On their way, oldest first. */
   readonly network: Message[] = [];
   readonly refused: ReplicaId[] = [];
-  readonly snapshotsWanted: ReplicaId[] = [];
+  /** Leaders and the followers that they have no entries for, oldest first. */
+  readonly snapshotsWanted: { readonly from: ReplicaId; readonly to: ReplicaId }[] = [];
 
   readonly #options: ClusterOptions;
   readonly #replicas = new Map<ReplicaId, Replica>();
@@ -102,8 +118,11 @@ export class CoreCluster {
   constructor(options: ClusterOptions) {
     this.#options = options;
     this.configuration = { voters: options.voters, learners: options.learners ?? [] };
-    this.history = new ClusterHistory(options.voters);
-    for (const id of this.ids) {
+    const spares = options.spares ?? [];
+    this.history = new ClusterHistory((id) =>
+      spares.includes(id) ? noMembers : this.configuration,
+    );
+    for (const id of [...membersOf(this.configuration), ...spares]) {
       const disk = new Disk();
       const { term, log } = options.disks?.[id] ?? { term: 0, log: [] };
       disk.hardState = { term, votedFor: undefined };
@@ -117,15 +136,25 @@ export class CoreCluster {
         isDiskManual: false,
         described: '',
         describedCommit: '',
+        describedConfiguration: '',
       });
-      this.restart(id);
     }
+    for (const id of this.ids) this.restart(id);
   }
 
   // ---------------------------------------------------------------------------- looking
 
+  /** Also of those that are no members yet, or not any more. */
   get ids(): ReplicaId[] {
-    return [...this.configuration.voters, ...this.configuration.learners];
+    return [...this.#replicas.keys()];
+  }
+
+  /** Of the configuration of the newest leader; of the first one while there is no leader. */
+  get memberIds(): ReplicaId[] {
+    const { leaderId } = this;
+    return membersOf(
+      leaderId === undefined ? this.configuration : this.core(leaderId).configuration,
+    );
   }
 
   get upIds(): ReplicaId[] {
@@ -202,8 +231,8 @@ export class CoreCluster {
     const sentBefore = this.network.length;
     for (let done = 0; done < ticks; done += 1) {
       this.tick(id);
-      const { role } = this.core(id);
-      const isSole = this.configuration.voters.length === 1;
+      const { role, configuration } = this.core(id);
+      const isSole = configuration.voters.length === 1;
       if (role !== 'follower' && (isSole || this.network.length > sentBefore)) return;
     }
     assert.fail(`${id} does not campaign`);
@@ -239,12 +268,34 @@ export class CoreCluster {
     return index;
   }
 
+  /** Changes the configuration by one server: the index of the entry, or why there is none. */
+  change(id: ReplicaId, change: Change, server: ReplicaId): LogIndex | ConfigurationRefusal {
+    const result = this.#input(id, (core) => {
+      const next = changed(core.configuration, change, server);
+      const refusal = core.configurationRefusal(next);
+      if (refusal !== undefined) return refusal;
+      const index = core.proposeConfiguration(next, proposalBytes);
+      this.history.onConfiguration(this.#view(id), { index, configuration: next });
+      return index;
+    });
+    this.drain(id);
+    return result;
+  }
+
   /** The round that will confirm it; undefined when `id` does not lead. */
   read(id: ReplicaId): number | undefined {
     const round = this.#input(id, (core) => core.requestRead());
     if (round !== undefined) this.history.onReadRequested(this.#view(id), round);
     this.drain(id);
     return round;
+  }
+
+  /** As a follower: the question that will answer the read; undefined when `id` leads. */
+  ask(id: ReplicaId, needsTick = false): number | undefined {
+    const question = this.#input(id, (core) => core.askReadIndex(needsTick));
+    if (question !== undefined) this.history.onReadAsked(this.#view(id), question, needsTick);
+    this.drain(id);
+    return question;
   }
 
   transfer(id: ReplicaId, target?: ReplicaId): boolean {
@@ -270,6 +321,50 @@ export class CoreCluster {
     disk.log.compactTo(index);
     memory.compactTo(index);
     this.drain(id);
+  }
+
+  // ---------------------------------------------------------------------------- snapshots
+
+  /** Whether `to` would begin to take a snapshot from `from`: as the loop decides it. */
+  isSnapshotTaken(from: ReplicaId, to: ReplicaId, index: LogIndex): boolean {
+    if (!this.isUp(from) || !this.isUp(to)) return false;
+    const [sender, receiver] = [this.core(from), this.core(to)];
+    if (sender.role !== 'leader' || receiver.leaderId !== from) return false;
+    if (sender.term !== receiver.term || !receiver.isHardStateDurable) return false;
+    return index > receiver.commitIndex;
+  }
+
+  /**
+   * A snapshot of `index` that `from` took is durable at `to`, which switches to it, unless it knows
+   * of more. True when it did.
+   */
+  install(to: ReplicaId, index: LogIndex): boolean {
+    const core = this.core(to);
+    if (core.role === 'leader' || index <= core.commitIndex) return false;
+    const term = this.history.committedTermOf(index);
+    const { disk, memory } = this.#replica(to);
+    const isLogKept = core.termAt(index) === term;
+    const configuration = this.history.configurationAt(index, this.#options.voters[0]!);
+    if (!isLogKept) {
+      // What is under way is written; what waits is void.
+      if (disk.writes.length > 0) this.#writeLog(to);
+      disk.writes = [];
+      disk.log.reset(index, term);
+      memory.reset(index, term);
+      this.history.onInstalled(this.#view(to), index);
+    }
+    this.#trace(
+      `> ${to} installs ${index}/${term}, its log ${isLogKept ? 'stays' : 'is replaced'}`,
+    );
+    this.history.onConfigurationInstalled(to, configuration);
+    this.#input(to, (replica) => replica.snapshotInstalled(index, term, configuration));
+    this.drain(to);
+    return true;
+  }
+
+  snapshotEnded(from: ReplicaId, to: ReplicaId, isInstalled: boolean): void {
+    this.#input(from, (core) => core.snapshotEnded(to, isInstalled));
+    this.drain(from);
   }
 
   // ---------------------------------------------------------------------------- network
@@ -438,9 +533,11 @@ export class CoreCluster {
     replica.memory = disk.log.copy();
     replica.described = '';
     replica.describedCommit = '';
+    const configurations = this.#configurationsOn(id);
+    replica.describedConfiguration = describeConfiguration(configurations.at(-1)!.configuration);
     replica.core = new RaftCore({
       id,
-      configuration: this.configuration,
+      configurations,
       hardState: disk.hardState,
       log: disk.log.toLogTerms(),
       appliedIndex,
@@ -453,9 +550,20 @@ export class CoreCluster {
       inFlightBytesMax: this.#options.inFlightBytesMax ?? 1000,
       appendBytesMax: this.#options.appendBytesMax ?? 100,
       appendEntriesMax: this.#options.appendEntriesMax ?? 8,
+      usesLease: this.#options.usesLease ?? false,
+      catchupMargin: this.#options.catchupMargin ?? 1,
     });
     this.history.onStart(this.#view(id), appliedIndex);
     this.drain(id);
+  }
+
+  /** What a start finds: the one in effect where the log begins, and those in the log. */
+  #configurationsOn(id: ReplicaId): ConfigurationAt[] {
+    const { log } = this.#replica(id).disk;
+    const all = this.history.configurationsIn(id, log);
+    const inLog = all.filter(({ index }) => index > log.baseIndex);
+    const before = all.slice(0, all.length - inLog.length);
+    return [before.at(-1)!, ...inLog];
   }
 
   // ---------------------------------------------------------------------------- the loop
@@ -464,6 +572,7 @@ export class CoreCluster {
   drain(id: ReplicaId): void {
     const replica = this.#replica(id);
     for (;;) {
+      if (this.core(id).isTickWanted) this.#input(id, (core) => core.propose(proposalBytes));
       const ready = this.core(id).ready();
       this.#take(replica, ready);
       this.history.observe(this.#view(id));
@@ -492,12 +601,16 @@ export class CoreCluster {
       this.history.onReadsConfirmed(this.#view(id), round);
       this.#trace(`> ${id} confirms read round ${round.round} at ${round.index}`);
     }
+    for (const answer of ready.answers) {
+      this.history.onReadAnswered(this.#view(id), answer);
+      this.#trace(`> ${id} may answer question ${answer.sequence} at ${answer.index}`);
+    }
     for (const peer of ready.refused) {
       this.refused.push(peer);
       this.#trace(`> ${id} refuses ${peer}`);
     }
     for (const peer of ready.snapshotsWanted) {
-      this.snapshotsWanted.push(peer);
+      this.snapshotsWanted.push({ from: id, to: peer });
       this.#trace(`> ${id} has no entry to send to ${peer}`);
     }
   }
@@ -558,7 +671,12 @@ export class CoreCluster {
   #traceState(replica: Replica): void {
     if (this.#options.trace === undefined) return;
     const { id } = replica;
-    const { role, term, leaderId, commitIndex, applicableIndex } = this.core(id);
+    const { role, term, leaderId, commitIndex, applicableIndex, configuration } = this.core(id);
+    const describedConfiguration = describeConfiguration(configuration);
+    if (describedConfiguration !== replica.describedConfiguration) {
+      this.#trace(`> ${id} counts ${describedConfiguration}`);
+    }
+    replica.describedConfiguration = describedConfiguration;
     const of = role === 'follower' && leaderId !== undefined ? ` of ${leaderId}` : '';
     const described = `${role}${of} in term ${term}`;
     if (described !== replica.described) this.#trace(`> ${id} is ${described}`);
@@ -570,6 +688,28 @@ export class CoreCluster {
     }
     replica.describedCommit = describedCommit;
   }
+}
+
+function changed(
+  { voters, learners }: Configuration,
+  change: Change,
+  server: ReplicaId,
+): Configuration {
+  const withoutServer = (ids: readonly ReplicaId[]) => ids.filter((id) => id !== server);
+  const others = { voters: withoutServer(voters), learners: withoutServer(learners) };
+  switch (change) {
+    case 'add':
+      return { ...others, learners: [...others.learners, server] };
+    case 'promote':
+      return { ...others, voters: [...others.voters, server] };
+    case 'remove':
+      return others;
+  }
+}
+
+function describeConfiguration({ voters, learners }: Configuration): string {
+  const ofLearners = learners.length > 0 ? `, learners ${learners.join(' ')}` : '';
+  return `${voters.join(' ') || 'nobody'}${ofLearners}`;
 }
 
 function describeHardState({ term, votedFor }: HardState): string {

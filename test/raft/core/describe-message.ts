@@ -30,5 +30,9 @@ function describeBody(message: Message): string {
       return message.round > 0 ? ` round=${message.round}` : '';
     case 'timeoutNow':
       return '';
+    case 'readIndex':
+      return ` question=${message.sequence}${message.needsTick ? ' tick' : ''}`;
+    case 'readIndexReply':
+      return ` question=${message.sequence} index=${message.index}`;
   }
 }

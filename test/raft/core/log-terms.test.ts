@@ -36,7 +36,7 @@ function assertSame(log: LogTerms, naive: NaiveLog): void {
 }
 
 describe('LogTerms', () => {
-  it('answers as an array of terms does, whatever is pushed, truncated and compacted', () => {
+  it('answers as an array of terms does, whatever is pushed, truncated, compacted and reset', () => {
     for (let seed = 1; seed <= 100; seed += 1) {
       const random = new SeededRandom(seed);
       const log = new LogTerms(0, 0);
@@ -52,6 +52,11 @@ describe('LogTerms', () => {
           const lastIndex = naive.lastIndex - random.below(Math.min(length, 6) + 1);
           log.truncateAfter(lastIndex);
           naive.truncateAfter(lastIndex);
+        } else if (chance < 0.92) {
+          const index = naive.baseIndex + random.below(length + 5);
+          const term = naive.lastTerm + random.below(2);
+          log.reset(index, term);
+          naive.reset(index, term);
         } else {
           const index = naive.baseIndex + random.below(length + 1);
           log.compactTo(index);

@@ -43,6 +43,12 @@ export class NaiveLog {
     this.baseTerm = term;
   }
 
+  reset(index: LogIndex, term: Term): void {
+    this.#terms = [];
+    this.baseIndex = index;
+    this.baseTerm = term;
+  }
+
   copy(): NaiveLog {
     const copy = new NaiveLog();
     copy.baseIndex = this.baseIndex;

@@ -192,6 +192,14 @@ describe('Progress of a follower that is streamed to', () => {
     assert.deepEqual([progress.state.kind, progress.next], ['probe', 7]);
   });
 
+  it('is silent since it was last heard, and always before', () => {
+    const progress = replicating();
+    assert.equal(progress.unheardTicks, Number.POSITIVE_INFINITY);
+    progress.onHeard();
+    for (let tick = 0; tick < 3; tick += 1) progress.onTick(10);
+    assert.equal(progress.unheardTicks, 3);
+  });
+
   it('is probed again after its link was lost', () => {
     const progress = replicating();
     progress.onSent(9, 1);
@@ -228,5 +236,24 @@ describe('Progress of a follower that cannot be appended to', () => {
     const progress = replicating();
     progress.becomeRefused();
     assert.throws(() => progress.onSent(6, 1));
+  });
+
+  it('is asked again where its log ends when the transfer is over', () => {
+    for (const isInstalled of [true, false]) {
+      const progress = replicating();
+      progress.becomeSnapshot();
+      progress.onSnapshotEnded(isInstalled);
+      assert.equal(progress.state.kind, 'probe');
+      assert.equal(progress.next, 6);
+      assert(progress.mayAppend(limits));
+      assert.equal(progress.isRepeat, !isInstalled, 'entries leave only when they may be of use');
+    }
+  });
+
+  it('is not disturbed by a transfer that ends late', () => {
+    const progress = replicating();
+    progress.onSnapshotEnded(true);
+    progress.onSnapshotEnded(false);
+    assert.deepEqual([progress.state.kind, progress.next], ['replicate', 6]);
   });
 });

@@ -3,7 +3,9 @@
 // Each seed is a cluster and a schedule of some hundred moves. It breaks: messages are lost,
 // doubled and overtaken; links are cut in one direction or both, and notice it or not; replicas
 // crash and lose what was not durable, with any part of the waiting writes on the disk; disks are
-// slow; the leadership is handed over; logs are compacted; several messages arrive in one turn.
+// slow; the leadership is handed over; logs are compacted; snapshots take their time, get lost with
+// whoever sends or receives them, or arrive when their leader is long deposed; several messages arrive
+// in one turn; in every other schedule servers come and go, the leader among them.
 // It checks: everything that `ClusterHistory` lists, after every input.
 //
 // Safety alone would be kept by a cluster that does nothing. So each schedule ends with the network
@@ -14,7 +16,7 @@
 // `HOLT_RAFT_STEPS=2000` the length of each schedule; `HOLT_RAFT_TRACE=1` tells the whole story.
 
 import assert from 'node:assert/strict';
-import type { ReplicaId } from '../../../raft/core/index.js';
+import type { LogIndex, ReplicaId, Term } from '../../../raft/core/index.js';
 import type { Coverage } from './cluster-history.js';
 import { CoreCluster } from './core-cluster.js';
 import { SeededRandom } from './seeded-random.js';
@@ -30,13 +32,27 @@ function chosenSeeds(): { readonly first: number; readonly last: number } {
   return { first, last: last ?? first };
 }
 
+interface Transfer {
+  readonly from: ReplicaId;
+  readonly to: ReplicaId;
+  /** In which `from` leads. */
+  readonly term: Term;
+  readonly index: LogIndex;
+  /** The receiver has crashed since. */
+  isBroken: boolean;
+}
+
 class RandomSchedule {
   readonly #random: SeededRandom;
   readonly #cluster: CoreCluster;
   /** This schedule's probability that a disk is slow, and that a message is not the oldest one. */
   readonly #slowness: number;
   readonly #disorder: number;
+  /** Replicas that may still be added: an id is never used again. */
+  readonly #spares: Set<ReplicaId>;
   readonly #moves: readonly { readonly weight: number; readonly make: () => void }[];
+  /** Snapshots on their way. */
+  readonly #transfers: Transfer[] = [];
 
   constructor(seed: number, trace: (line: string) => void) {
     const random = new SeededRandom(seed);
@@ -44,14 +60,20 @@ class RandomSchedule {
     this.#slowness = random.pick([0, 0.3, 1])!;
     this.#disorder = random.pick([0, 0.1, 0.5])!;
     const trouble = random.pick([0.2, 1, 3])!;
+    const hasChanges = random.isTrue(0.5);
+    const spares = hasChanges ? random.pick([[], ['7'], ['7', '8', '9']])! : [];
+    this.#spares = new Set(spares);
     this.#cluster = new CoreCluster({
-      voters: random.isTrue(0.5) ? ['1', '2', '3'] : ['1', '2', '3', '4', '5'],
+      voters: ['1', '2', '3', '4', '5'].slice(0, random.pick(hasChanges ? [1, 2, 3, 4] : [3, 5])),
       learners: random.isTrue(0.2) ? ['6'] : [],
+      spares,
+      catchupMargin: random.pick([0, 2, 1000])!,
       electionTicks,
       heartbeatTicks: random.pick([1, 2])!,
       inFlightMax: random.pick([1, 2, 4])!,
       inFlightBytesMax: random.pick([25, 1000])!,
       appendBytesMax: random.pick([10, 30, 100])!,
+      usesLease: random.isTrue(0.2),
       random: () => random.next(),
       trace,
     });
@@ -62,8 +84,12 @@ class RandomSchedule {
       { weight: 20, make: () => this.#persist() },
       { weight: 6, make: () => this.#propose() },
       { weight: 3, make: () => this.#read() },
+      { weight: 4, make: () => this.#ask() },
       { weight: 0.5, make: () => this.#transfer() },
-      { weight: 0.5, make: () => this.#compact() },
+      { weight: hasChanges ? 3 : 0, make: () => this.#change() },
+      { weight: 1, make: () => this.#compact() },
+      { weight: 4, make: () => this.#beginSnapshot() },
+      { weight: 3, make: () => this.#endSnapshot() },
       { weight: 2, make: () => this.#changeDisk() },
       { weight: 3 * trouble, make: () => this.#lose() },
       { weight: 2 * trouble, make: () => this.#double() },
@@ -139,10 +165,31 @@ class RandomSchedule {
     if (id !== undefined) this.#cluster.read(id);
   }
 
+  #ask(): void {
+    const id = this.#someone();
+    if (id !== undefined) this.#cluster.ask(id, this.#random.isTrue(0.2));
+  }
+
   #transfer(): void {
     const id = this.#someLeader();
     if (id === undefined) return;
     this.#cluster.transfer(id, this.#random.pick([undefined, ...this.#cluster.ids]));
+  }
+
+  #change(): void {
+    const id = this.#someLeader();
+    if (id === undefined) return;
+    const { voters, learners } = this.#cluster.core(id).configuration;
+    const change = this.#random.pick(['add', 'promote', 'promote', 'remove'] as const)!;
+    const candidates = {
+      add: [...this.#spares],
+      promote: learners,
+      remove: [...voters, ...learners],
+    };
+    const server = this.#random.pick(candidates[change]);
+    if (server === undefined) return;
+    const index = this.#cluster.change(id, change, server);
+    if (change === 'add' && typeof index === 'number') this.#spares.delete(server);
   }
 
   #changeDisk(): void {
@@ -159,13 +206,42 @@ class RandomSchedule {
     else if (this.#cluster.waitingWrites(id) > 0) this.#cluster.persistLog(id);
   }
 
-  /** Only what everybody has applied: nobody sends snapshots here. */
+  /** Sometimes only what everybody has applied, sometimes what others need. */
   #compact(): void {
     const id = this.#someone();
     if (id === undefined || this.#cluster.waitingWrites(id) > 0) return;
     const { ids, history } = this.#cluster;
-    const index = Math.min(...ids.map((each) => history.appliedIndexOf(each)));
-    if (index > this.#cluster.diskOf(id).log.baseIndex) this.#cluster.compact(id, index);
+    const base = this.#cluster.diskOf(id).log.baseIndex;
+    const index = this.#random.isTrue(0.5)
+      ? Math.min(...ids.map((each) => history.appliedIndexOf(each)))
+      : base + this.#random.below(history.appliedIndexOf(id) - base + 1);
+    if (index > base) this.#cluster.compact(id, index);
+  }
+
+  #beginSnapshot(): void {
+    const wanted = this.#cluster.snapshotsWanted.shift();
+    if (wanted === undefined) return;
+    const { from, to } = wanted;
+    if (!this.#cluster.isUp(from)) return;
+    const { role, term } = this.#cluster.core(from);
+    if (role !== 'leader') return;
+    const base = this.#cluster.diskOf(from).log.baseIndex;
+    const applied = this.#cluster.history.appliedIndexOf(from);
+    const index = base + this.#random.below(applied - base + 1);
+    if (this.#cluster.isSnapshotTaken(from, to, index)) {
+      this.#transfers.push({ from, to, term, index, isBroken: false });
+    } else this.#cluster.snapshotEnded(from, to, false);
+  }
+
+  #endSnapshot(): void {
+    const [transfer] = this.#transfers.splice(this.#random.below(this.#transfers.length), 1);
+    if (transfer === undefined) return;
+    const { from, to, term, index } = transfer;
+    const isLost = transfer.isBroken || this.#random.isTrue(0.3);
+    const isInstalled = !isLost && this.#cluster.install(to, index);
+    // The sender may be another leader by now, or none, or not hear of the end.
+    if (!this.#cluster.isUp(from) || this.#cluster.core(from).term !== term) return;
+    this.#cluster.snapshotEnded(from, to, isInstalled && this.#random.isTrue(0.8));
   }
 
   #cut(): void {
@@ -192,6 +268,7 @@ class RandomSchedule {
     const writes = this.#random.below(this.#cluster.waitingWrites(id) + 1);
     const votes = this.#random.below(this.#cluster.waitingVotes(id) + 1);
     this.#cluster.crash(id, { writes, votes });
+    for (const transfer of this.#transfers) if (transfer.to === id) transfer.isBroken = true;
   }
 
   #restart(): void {
@@ -212,6 +289,7 @@ class RandomSchedule {
     }
     this.#within('an entry is committed everywhere', () => this.#isCommittedEverywhere());
     this.#within('a read is confirmed', () => this.#isReadConfirmed());
+    this.#within('followers read', () => this.#areFollowersReading());
     const first = this.#cluster.core(this.#cluster.leaderId!).term;
     this.#within('the leadership is handed over', () => this.#isHandedOver(first));
     this.#within('an entry is committed after it', () => this.#isCommittedEverywhere());
@@ -222,12 +300,14 @@ class RandomSchedule {
       if (isDone()) return;
       this.#cluster.tickAll();
       this.#cluster.settle();
+      while (this.#cluster.snapshotsWanted.length > 0) this.#beginSnapshot();
+      while (this.#transfers.length > 0) this.#endSnapshot();
     }
     assert.fail(`${what}: not after ${recoveryTicksMax} ticks\n${this.#cluster.describe()}`);
   }
 
   #isCommittedEverywhere(): boolean {
-    const { leaderId, ids } = this.#cluster;
+    const { leaderId, memberIds } = this.#cluster;
     if (leaderId === undefined) return false;
     const index = this.#cluster.propose(leaderId);
     if (index === undefined) return false;
@@ -235,7 +315,7 @@ class RandomSchedule {
     this.#cluster.settle();
     this.#cluster.tickAll(2);
     this.#cluster.settle();
-    return ids.every((id) => {
+    return memberIds.every((id) => {
       const core = this.#cluster.core(id);
       return core.applicableIndex >= index && core.termAt(index) === term;
     });
@@ -249,10 +329,21 @@ class RandomSchedule {
     return history.coverage.reads > before;
   }
 
+  #areFollowersReading(): boolean {
+    const { leaderId, memberIds, history } = this.#cluster;
+    if (leaderId === undefined) return false;
+    const before = history.coverage.followerReads;
+    for (const id of memberIds) this.#cluster.ask(id, this.#random.isTrue(0.5));
+    this.#cluster.settle();
+    return history.coverage.followerReads - before >= memberIds.length - 1;
+  }
+
   #isHandedOver(firstTerm: number): boolean {
     const { leaderId } = this.#cluster;
     if (leaderId === undefined) return false;
     if (this.#cluster.core(leaderId).term > firstTerm) return true;
+    // A group of one has nobody to hand over to.
+    if (this.#cluster.core(leaderId).configuration.voters.length === 1) return true;
     if (!this.#cluster.core(leaderId).isTransferring) this.#cluster.transfer(leaderId);
     return false;
   }

@@ -21,22 +21,29 @@
 //
 // Moves; replicas are 1, 2, 3 …, A>B is the link from A to B:
 //
-//     nodes N [learners=N] [window=N] [entries=N]   begins; `entries` and `window` bound messages
+//     nodes N [learners=N] [spares=N] [window=N] [entries=N] [margin=N] [lease=1]
+//                          begins; spares are no members; `entries` and `window` bound messages,
+//                          `margin` what a learner may lack when it is promoted
 //     tick ID|all [N]      time passes            campaign ID    … until its election timeout
 //     elect ID [unheard]   untold; `unheard`: no message of the new leader arrives
 //     settle               delivers until nothing is on its way
 //     propose ID [N]       N entries in one turn each
 //     read ID              transfer ID [TO]       status         who is what
+//     ask ID [tick]        a read on a follower, which asks the leader
+//     add|promote|remove ID SERVER                asks ID to change the configuration
 //     isolate ID           cut A>B                heal
 //     deliver A>B [N]      drop all|A>B [N]       duplicate A>B  delay A>B (overtaken by all)
 //     disk ID manual|auto  persist ID vote|log    link-lost A>B  compact ID INDEX
 //     crash ID             restart ID             forget ID LAST (the disk lies: only while down)
+//     snapshot A>B INDEX   a snapshot of A's is offered to B and, when it is taken, installed there
+//     late-snapshot A>B INDEX   the same, offered long ago
+//     snapshot-ended A>B installed|failed         A hears of it
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReplicaId } from '../../../raft/core/index.js';
-import { CoreCluster } from './core-cluster.js';
+import { type Change, CoreCluster } from './core-cluster.js';
 
 const directory = join(import.meta.dirname, '../../../../test/raft/scenarios');
 const isRewriting = process.env.HOLT_REWRITE === '1';
@@ -80,8 +87,14 @@ class Script {
         return repeat(count, () => this.#propose(cluster, first));
       case 'read':
         return this.#read(cluster, first);
+      case 'ask':
+        return this.#ask(cluster, first, second === 'tick');
       case 'transfer':
         return this.#transfer(cluster, first, second === '' ? undefined : second);
+      case 'add':
+      case 'promote':
+      case 'remove':
+        return this.#change(cluster, first, move, second);
       case 'status':
         return this.#tell(...cluster.describe().split('\n'));
       case 'isolate':
@@ -106,6 +119,13 @@ class Script {
       case 'persist':
         assert(second === 'vote' || second === 'log', 'a vote or the log is persisted');
         return second === 'vote' ? cluster.persistVote(first) : cluster.persistLog(first);
+      case 'snapshot':
+        return this.#snapshot(cluster, ...link(first), count);
+      case 'late-snapshot':
+        return this.#install(cluster, link(first)[1], count);
+      case 'snapshot-ended':
+        assert(second === 'installed' || second === 'failed', 'a snapshot is installed or failed');
+        return cluster.snapshotEnded(...link(first), second === 'installed');
       case 'compact':
         return cluster.compact(first, Number(second));
       case 'crash':
@@ -122,17 +142,24 @@ class Script {
   #begin([count = '', ...settings]: readonly string[]): void {
     const {
       learners = 0,
+      spares = 0,
       window = 2,
       entries = 8,
+      lease = 0,
+      margin = 1,
     } = Object.fromEntries(
       settings.map((setting) => setting.split('=')).map(([name, value]) => [name, Number(value)]),
     );
-    const ids = Array.from({ length: Number(count) + learners }, (_, at) => String(at + 1));
+    const voters = Number(count);
+    const ids = Array.from({ length: voters + learners + spares }, (_, at) => String(at + 1));
     this.#cluster = new CoreCluster({
-      voters: ids.slice(0, Number(count)),
-      learners: ids.slice(Number(count)),
+      voters: ids.slice(0, voters),
+      learners: ids.slice(voters, voters + learners),
+      spares: ids.slice(voters + learners),
       inFlightMax: window,
       appendEntriesMax: entries,
+      usesLease: lease === 1,
+      catchupMargin: margin,
       trace: (line) => this.#tell(line),
     });
     this.#transcript = [];
@@ -167,9 +194,36 @@ class Script {
     this.#transcript.splice(at, 0, `> ${id} ${outcome}`);
   }
 
+  #ask(cluster: CoreCluster, id: ReplicaId, needsTick: boolean): void {
+    const at = this.#transcript.length;
+    const question = cluster.ask(id, needsTick);
+    const outcome = question === undefined ? 'asks nobody' : `reads by question ${question}`;
+    this.#transcript.splice(at, 0, `> ${id} ${outcome}`);
+  }
+
+  #snapshot(cluster: CoreCluster, from: ReplicaId, to: ReplicaId, index: number): void {
+    if (cluster.isSnapshotTaken(from, to, index)) this.#install(cluster, to, index);
+    else this.#tell(`> ${to} takes no snapshot of ${index} from ${from}`);
+  }
+
+  #install(cluster: CoreCluster, to: ReplicaId, index: number): void {
+    if (!cluster.install(to, index)) this.#tell(`> ${to} does not install ${index}`);
+  }
+
   #transfer(cluster: CoreCluster, id: ReplicaId, target: ReplicaId | undefined): void {
     const isAccepted = cluster.transfer(id, target);
     this.#tell(`> ${id} ${isAccepted ? 'hands over' : 'has nobody to hand over to'}`);
+  }
+
+  #change(cluster: CoreCluster, id: ReplicaId, change: Change, server: ReplicaId): void {
+    const at = this.#transcript.length;
+    const index = cluster.change(id, change, server);
+    const verbs = { add: 'adds', promote: 'promotes', remove: 'removes' };
+    const outcome =
+      typeof index === 'number'
+        ? `${verbs[change]} ${server} in entry ${index}`
+        : `does not ${change} ${server}: ${index}`;
+    this.#transcript.splice(at, 0, `> ${id} ${outcome}`);
   }
 
   #tell(...lines: readonly string[]): void {

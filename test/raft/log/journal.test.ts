@@ -13,6 +13,7 @@ import {
   entry,
   logDirectory,
   openJournal,
+  raftError,
   readAll,
   readRange,
 } from './journals.js';
@@ -165,6 +166,26 @@ describe('Journal', () => {
     assert.match(error?.message ?? '', /entry 2 in segment 1 has changed on the disk/);
   });
 
+  it('finds the entries of a kind at a start, and tells of one that has changed', () => {
+    const disk = new Disk();
+    const journal = openJournal(disk);
+    const first = entry(2, 1, 'one', 'configuration');
+    const voided = entry(4, 1, 'two', 'configuration');
+    const second = entry(5, 2, 'three', 'configuration');
+    append(disk, journal, [entry(1, 1), first, entry(3, 1)]);
+    append(disk, journal, [voided]);
+    append(disk, journal, [entry(4, 2), second, entry(6, 2)]);
+    disk.powerCut();
+    const again = openJournal(disk);
+    assert.deepEqual(again.readKindSync('configuration'), [first, second]);
+    assert.deepEqual(again.readKindSync('noop'), []);
+    disk.files.flip(`${logDirectory}/0000000000000001.log`, again.at(2).offset);
+    assert.throws(
+      () => again.readKindSync('configuration'),
+      raftError('DAMAGED', /entry 2 in segment 1 has changed on the disk/),
+    );
+  });
+
   describe('compactTo', () => {
     function filled(disk: Disk): ReturnType<typeof openJournal> {
       const journal = openJournal(disk, { maxSegmentFileSize: 16 * KiB });
@@ -220,6 +241,7 @@ describe('Journal', () => {
       assert.equal(journal.segmentCount, 2);
       assert.equal(journal.compactTo(3), 3);
       assert.equal(journal.terms().lastTerm, 2);
+      disk.drain();
       disk.powerCut();
       const again = openJournal(disk);
       assert.equal(again.baseIndex, 3);
@@ -250,6 +272,116 @@ describe('Journal', () => {
       journal.compactTo(10);
       disk.drain();
       assert.deepEqual(found, entriesOf(1, 3, 1, 3000));
+    });
+  });
+
+  describe('recycling', () => {
+    const segmentBytes = 32 * KiB;
+    /** Frames of 4 KiB: seven in a segment. */
+    function fill(disk: Disk, journal: ReturnType<typeof openJournal>, count: number): void {
+      const first = journal.lastIndex + 1;
+      for (let index = first; index < first + count; index += 1) {
+        append(disk, journal, entriesOf(index, index, 1, 3000));
+      }
+    }
+
+    function spares(disk: Disk): string[] {
+      return names(disk).filter((name) => name.startsWith('spare'));
+    }
+
+    it('makes no new file while what a snapshot freed is there', () => {
+      const disk = new Disk();
+      const journal = openJournal(disk, { maxSegmentFileSize: segmentBytes });
+      fill(disk, journal, 22);
+      assert.equal(journal.segmentCount, 4);
+      journal.compactTo(21);
+      disk.drain();
+      // Three of them recycled, and one that was made before.
+      assert.equal(spares(disk).length, 4);
+      disk.files.fail({ operation: 'create', nth: 1, code: 'ENOSPC' });
+      fill(disk, journal, 26);
+      assert.equal(journal.segmentCount, 4);
+      assert.equal(spares(disk).length, 1);
+      assert.deepEqual(
+        readAll(disk, journal),
+        entriesOf(journal.baseIndex + 1, journal.lastIndex, 1, 3000),
+      );
+    });
+
+    it('keeps no more than the log is likely to need, and nothing that it has outgrown', () => {
+      const disk = new Disk();
+      const journal = openJournal(disk, { maxSegmentFileSize: 2048 * KiB });
+      // The first segment has 1 MiB, the others two.
+      for (let index = 1; index <= 80; index += 1) {
+        append(disk, journal, entriesOf(index, index, 1, 200 * KiB));
+      }
+      assert(journal.segmentCount > 7, `${journal.segmentCount} segments`);
+      journal.compactTo(79);
+      disk.drain();
+      const lengths = spares(disk).map(
+        (name) => disk.files.stat(`${logDirectory}/${name}`)!.byteLength,
+      );
+      assert.deepEqual([...new Set(lengths)], [2048 * KiB]);
+      assert.equal(lengths.length, 4);
+    });
+
+    it('does not write to a file that is being read', () => {
+      const disk = new Disk();
+      const journal = openJournal(disk, { maxSegmentFileSize: segmentBytes });
+      fill(disk, journal, 22);
+      let found: readonly unknown[] = [];
+      journal.read(1, 21, (error, entries) => {
+        assert.equal(error, undefined);
+        found = entries;
+      });
+      journal.compactTo(21);
+      let index = 23;
+      const next = (): void => {
+        if (index > 45) return;
+        journal.append(entriesOf(index, index, 1, 3000), undefined, (error) => {
+          assert.equal(error, undefined);
+          index += 1;
+          next();
+        });
+      };
+      next();
+      disk.drain();
+      assert.deepEqual(found, entriesOf(1, 21, 1, 3000));
+      assert.equal(journal.lastIndex, 45);
+    });
+
+    it('says at the next append that a segment could not be removed', () => {
+      for (const operation of ['rename', 'syncDirectory'] as const) {
+        const disk = new Disk();
+        const journal = openJournal(disk, { maxSegmentFileSize: segmentBytes });
+        fill(disk, journal, 22);
+        disk.files.fail({ operation, nth: 1, code: 'EIO' });
+        journal.compactTo(21);
+        disk.drain();
+        let error: Error | undefined;
+        journal.append(entriesOf(23, 23, 1), undefined, (given) => {
+          error = given;
+        });
+        disk.drain();
+        assert.match(error?.message ?? '', /^Cannot remove a log segment: EIO/, operation);
+        disk.powerCut();
+        const again = openJournal(disk, { maxSegmentFileSize: segmentBytes });
+        assert.deepEqual(readRange(disk, again, 22, 22), entriesOf(22, 22, 1, 3000));
+      }
+    });
+
+    it('counts the bytes of the log behind an index', () => {
+      const disk = new Disk();
+      const journal = openJournal(disk, { maxSegmentFileSize: segmentBytes });
+      assert.equal(journal.bytesBehind(0), 0);
+      fill(disk, journal, 22);
+      const frame = 4 * KiB;
+      assert.equal(journal.bytesBehind(22), 0);
+      // From the payload of entry 22 to the end of its frame.
+      assert(journal.bytesBehind(21) <= frame && journal.bytesBehind(21) > frame - 300);
+      assert(journal.bytesBehind(14) > 7 * frame && journal.bytesBehind(14) <= 10 * frame);
+      journal.compactTo(21);
+      assert.equal(journal.bytesBehind(0), journal.bytesBehind(journal.baseIndex));
     });
   });
 

@@ -150,10 +150,29 @@ describe('Journal recovery', () => {
   it('refuses a segment of an unknown version', () => {
     const disk = diskWith(1);
     const header = disk.files.contents(segmentFile(1)).subarray(0, headerBytes);
-    header.writeUInt32LE(2, 8);
+    header.writeUInt32LE(3, 8);
     header.writeUInt32LE(crc32(header.subarray(0, headerBytes - 4)), headerBytes - 4);
     disk.files.overwrite(segmentFile(1), 0, header);
-    assert.throws(() => openJournal(disk), raftError('VERSION', /it has version 2/));
+    assert.throws(() => openJournal(disk), raftError('VERSION', /it has version 3/));
+  });
+
+  it('reads segments of version 1, which had neither flags nor a length', () => {
+    const disk = diskWith(5, 16 * KiB);
+    for (const number of [1, 2]) {
+      const header = disk.files.contents(segmentFile(number)).subarray(0, headerBytes);
+      header.writeUInt32LE(1, 8);
+      header.fill(0, 112, 120);
+      header.writeUInt32LE(crc32(header.subarray(0, headerBytes - 4)), headerBytes - 4);
+      disk.files.overwrite(segmentFile(number), 0, header);
+    }
+    assert.deepEqual(readAll(disk, openJournal(disk)), entriesOf(1, 5, 1));
+  });
+
+  it('refuses a segment that has lost its end', () => {
+    const disk = diskWith(2);
+    // Nothing is missing of what is used, but nobody could know.
+    disk.files.truncate(segmentFile(1), 31 * KiB);
+    assertRefused(disk, /has 31744 of its 32768 bytes/);
   });
 
   it('refuses to begin a new log where one must exist', () => {

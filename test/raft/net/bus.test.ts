@@ -4,13 +4,19 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import type { Heartbeat, ReplicaId } from '../../../raft/core/index.js';
-import type { Timers } from '../../../raft/effects.js';
+import type { Connection, Timers } from '../../../raft/effects.js';
 import type { ReplicaIdentity } from '../../../raft/identity.js';
-import { encodeHello, helloBytes, proof, proofBytes } from '../../../raft/net/handshake.js';
-import { Bus, type BusEvent, type PeerAddress } from '../../../raft/net/index.js';
+import {
+  encodeHello,
+  helloBytes,
+  type Purpose,
+  proof,
+  proofBytes,
+} from '../../../raft/net/handshake.js';
+import { Bus, type BusEvent } from '../../../raft/net/index.js';
 import { encodeHeaderAndRows } from '../../../raft/net/wire.js';
 import { nodeChance, nodeClock, nodeNetwork, nodeTimers } from '../../../raft/node-effects.js';
-import type { IncomingMessage } from '../../../raft/transport.js';
+import type { IncomingMessage, PeerAddress } from '../../../raft/transport.js';
 import { GarblingPool } from '../../faults/garbling-pool.js';
 import { entry } from '../log/journals.js';
 
@@ -51,12 +57,38 @@ class HandTimers implements Timers {
   }
 }
 
+/** One end of a connection for a snapshot. */
+class Talk {
+  readonly from: ReplicaId;
+  readonly connection: Connection;
+  heard = '';
+  isClosed = false;
+
+  constructor(from: ReplicaId, connection: Connection) {
+    this.from = from;
+    this.connection = connection;
+    connection.onData((chunk) => {
+      this.heard += chunk.toString('latin1');
+    });
+    connection.onClose(() => {
+      this.isClosed = true;
+    });
+  }
+
+  say(text: string): void {
+    this.connection.write([Buffer.from(text)], () => {});
+  }
+}
+
 /** One end: a bus and what it heard. */
 class End {
   readonly id: ReplicaId;
   readonly events: BusEvent[] = [];
   readonly messages: IncomingMessage[] = [];
   readonly lost: ReplicaId[] = [];
+  /** How often bytes arrived. */
+  alive = 0;
+  readonly snapshots: Talk[] = [];
   readonly pool = new GarblingPool(64 * 1024 * 1024);
   readonly timers = new HandTimers();
   /** How far this end's clock is ahead of the node's. */
@@ -87,7 +119,6 @@ class End {
           identity: options.identity ?? identityOf(this.id),
           host: '127.0.0.1',
           port: options.port ?? 0,
-          peers: options.peers ?? [],
           secret: options.secret ?? secret,
           network: nodeNetwork,
           timers: this.timers,
@@ -102,9 +133,13 @@ class End {
     this.#bus = bus;
     bus.start({
       onMessage: (incoming) => this.messages.push(incoming),
-      onLinkAlive: () => {},
+      onLinkAlive: () => {
+        this.alive += 1;
+      },
       onLinkLost: (to) => this.lost.push(to),
+      onSnapshotConnection: (from, connection) => this.snapshots.push(new Talk(from, connection)),
     });
+    bus.setPeers(options.peers ?? []);
   }
 
   heard(text: RegExp): boolean {
@@ -125,6 +160,15 @@ class End {
 /** Waits for a fact. A fact that never comes true is the test's own time limit. */
 async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+function dialForSnapshot(from: End, to: ReplicaId): Promise<Talk> {
+  return new Promise((resolve, reject) => {
+    from.bus.connectForSnapshot(to, (error, connection) => {
+      if (error === undefined) resolve(new Talk(to, connection!));
+      else reject(error);
+    });
+  });
 }
 
 function addressOf(end: End): PeerAddress {
@@ -148,8 +192,13 @@ class RawPeer {
     });
   }
 
-  async greet(from: ReplicaId, to: ReplicaId, nonce: Buffer): Promise<Buffer> {
-    const own = encodeHello({ identity: identityOf(from), to, nonce });
+  async greet(
+    from: ReplicaId,
+    to: ReplicaId,
+    nonce: Buffer,
+    purpose: Purpose = 'messages',
+  ): Promise<Buffer> {
+    const own = encodeHello({ identity: identityOf(from), to, purpose, nonce });
     this.socket.write(own);
     await until(() => this.received.length >= helloBytes + proofBytes || this.isClosed);
     return proof(secret, 'dial', own, this.received.subarray(0, helloBytes));
@@ -396,6 +445,139 @@ describe('Bus', () => {
     newer.socket.write(encodeHeaderAndRows(heartbeat(idA, idB, 2), [], head));
     await until(() => b.messages.length === 2);
     assert.deepEqual(b.rounds, [1, 2]);
+  });
+
+  it('answers a peer that it does not dial on the connection of that peer', async () => {
+    const [a, b] = await pair();
+    a.say(1, idB);
+    await until(() => b.rounds.includes(1));
+    const heardBefore = a.alive;
+    b.say(2, idA);
+    await until(() => a.rounds.includes(2));
+    assert(a.alive > heardBefore);
+    // Now that it dials, the answers take that way.
+    b.bus.setPeers([addressOf(a)]);
+    await until(() => b.bus.isLinked(idA));
+    b.say(3, idA);
+    await until(() => a.rounds.includes(3));
+    assert.deepEqual(a.rounds, [2, 3]);
+  });
+
+  it('keeps a link whose peer answers on it', async () => {
+    const [a, b] = await pair();
+    a.say(1, idB);
+    a.checkSilenceAfter(4_000);
+    await until(() => b.rounds.includes(1));
+    b.say(2, idA);
+    await until(() => a.rounds.includes(2));
+    a.checkSilenceAfter(4_000);
+    assert(a.bus.isLinked(idB));
+    assert.deepEqual(a.lost, []);
+  });
+
+  it('closes the link of an acceptor that answers garbage', async () => {
+    const accepted: net.Socket[] = [];
+    const fake = net.createServer((socket) => {
+      accepted.push(socket.on('error', () => {}));
+      socket.once('data', (hello) => {
+        const own = encodeHello({
+          identity: identityOf(idB),
+          to: idA,
+          purpose: 'messages',
+          nonce: Buffer.alloc(32),
+        });
+        socket.write(Buffer.concat([own, proof(secret, 'accept', hello, own)]));
+        socket.once('data', () => socket.write(Buffer.alloc(500, 'x')));
+      });
+    });
+    await new Promise<void>((resolve) => fake.listen(0, '127.0.0.1', resolve));
+    const { port } = fake.address() as net.AddressInfo;
+    const a = end(idA);
+    await a.listen({ peers: [{ replicaId: idB, host: '127.0.0.1', port }] });
+    await until(() => a.heard(/connection lost: it sent a message without its magic number/));
+    fake.close();
+    for (const socket of accepted) socket.destroy();
+  });
+
+  it('dials who comes, and lets go who is gone', async () => {
+    const [a, b] = await pair();
+    const c = end('c'.repeat(40));
+    await c.listen({});
+    a.bus.setPeers([addressOf(b), addressOf(c)]);
+    await until(() => a.bus.isLinked(c.id));
+    assert(a.bus.isLinked(idB), 'the other link stays');
+    a.bus.setPeers([addressOf(c)]);
+    assert(!a.bus.isLinked(idB));
+    await until(() => b.heard(/connection from the peer closed/));
+    a.say(1, idB);
+    a.say(2, c.id);
+    await until(() => c.rounds.includes(2));
+    assert.deepEqual(b.messages, []);
+    // Nobody waits for one that is gone.
+    assert.deepEqual(a.lost, []);
+  });
+
+  it('dials a peer again that moved, and tells that messages may be lost', async () => {
+    const [a, b] = await pair();
+    const moved = end(idB);
+    await moved.listen({});
+    a.bus.setPeers([addressOf(moved)]);
+    assert.deepEqual(a.lost, [idB]);
+    await until(() => a.bus.isLinked(idB));
+    a.say(1, idB);
+    await until(() => moved.rounds.includes(1));
+    assert.deepEqual(b.messages, []);
+  });
+
+  it('dials nobody any more once it has stopped', async () => {
+    const [a, b] = await pair();
+    a.bus.stop();
+    a.bus.setPeers([addressOf(b), { ...addressOf(b), replicaId: 'c'.repeat(40) }]);
+    assert(!a.bus.isLinked('c'.repeat(40)));
+    await until(() => b.heard(/connection from the peer closed/));
+    assert(!b.heard(/looks for replica/));
+  });
+
+  it('opens a connection for a snapshot beside the link, on which both speak', async () => {
+    const [a, b] = await pair();
+    const dialled = await dialForSnapshot(a, idB);
+    await until(() => b.snapshots.length === 1);
+    const [accepted] = b.snapshots;
+    assert.equal(accepted!.from, idA);
+    dialled.say('from a');
+    accepted!.say('from b');
+    await until(() => accepted!.heard === 'from a' && dialled.heard === 'from b');
+    // The link is another connection.
+    a.say(1, idB);
+    await until(() => b.rounds.includes(1));
+    dialled.connection.destroy();
+    await until(() => accepted!.isClosed);
+    a.say(2, idB);
+    await until(() => b.rounds.includes(2));
+    assert.deepEqual(a.lost, []);
+  });
+
+  it('hands over what comes right behind the greeting for a snapshot', async () => {
+    const b = end(idB);
+    await b.listen({});
+    const raw = dialRaw(b);
+    const given = await raw.greet(idA, idB, Buffer.alloc(32, 4), 'snapshot');
+    raw.socket.write(Buffer.concat([given, Buffer.from('an offer')]));
+    await until(() => b.snapshots[0]?.heard === 'an offer');
+    assert.deepEqual(b.messages, []);
+  });
+
+  it('tells why there is no connection for a snapshot', async () => {
+    const [a, b] = await pair();
+    await assert.rejects(dialForSnapshot(a, 'c'.repeat(40)), /it is no peer/);
+    b.bus.stop();
+    await assert.rejects(dialForSnapshot(a, idB), /ECONNREFUSED/);
+    const stranger = end(idA);
+    const again = end(idB);
+    await again.listen({});
+    await stranger.listen({ peers: [addressOf(again)], secret: Buffer.from('something else') });
+    await assert.rejects(dialForSnapshot(stranger, idB), /its bus secret is not ours/);
+    assert.deepEqual(again.snapshots, []);
   });
 
   it('tells why it cannot listen', async () => {

@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import type { Message, MessageKind } from '../../../raft/core/index.js';
 import { type Entry, entryRowBytes } from '../../../raft/entry.js';
 import type { ReplicaIdentity } from '../../../raft/identity.js';
+import { configurationOf, encodeMembership, type Membership } from '../../../raft/membership.js';
 import {
   encodeHeaderAndRows,
   messageHeaderBytes,
@@ -33,6 +34,16 @@ const append: Message = {
   entries,
 };
 
+const membership: Membership = {
+  index: 8,
+  voters: [{ replicaId: a.replicaId, host: 'localhost', port: 17001, attributes: {} }],
+  learners: [{ replicaId: b.replicaId, host: 'localhost', port: 17002, attributes: {} }],
+};
+const configurationEntry: Entry = {
+  ...entry(8, 4, encodeMembership(membership), 'configuration'),
+  configuration: configurationOf(membership),
+};
+
 const reply = { hintIndex: 5, hintTerm: 3, lastIndex: 8, incarnation: 2 ** 33 };
 
 /** One of each kind, and of each shape of a kind. */
@@ -46,11 +57,29 @@ const messages: Record<string, Message> = {
   'voteReply, refused': { ...envelope, kind: 'voteReply', granted: false },
   append,
   'append, probe': { ...append, entries: [] },
+  'append, configuration': { ...append, entries: [configurationEntry] },
   appendReply: { ...envelope, kind: 'appendReply', rejected: false, index: 10, ...reply },
   'appendReply, rejected': { ...envelope, kind: 'appendReply', rejected: true, index: 7, ...reply },
   heartbeat: { ...envelope, kind: 'heartbeat', commit: 6, round: 12 },
   heartbeatReply: { ...envelope, kind: 'heartbeatReply', round: 12 },
   timeoutNow: { ...envelope, kind: 'timeoutNow' },
+  readIndex: { ...envelope, kind: 'readIndex', sequence: 7, incarnation: 3, needsTick: false },
+  'readIndex, tick': {
+    ...envelope,
+    kind: 'readIndex',
+    sequence: 2 ** 40,
+    incarnation: 3,
+    needsTick: true,
+  },
+  readIndexReply: {
+    ...envelope,
+    kind: 'readIndexReply',
+    sequence: 7,
+    incarnation: 3,
+    needsTick: true,
+    index: 2 ** 45,
+    clockMs: wallMs,
+  },
 };
 
 function encode(message: Message): Buffer {
@@ -110,6 +139,8 @@ describe('wire', () => {
       heartbeat: true,
       heartbeatReply: true,
       timeoutNow: true,
+      readIndex: true,
+      readIndexReply: true,
     };
     assert.deepEqual([...kinds].sort(), Object.keys(all).sort());
   });
@@ -180,8 +211,8 @@ describe('wire', () => {
   it('closes on another version or an unknown kind', () => {
     const heartbeat = messages.heartbeat!;
     assertWrong(
-      forged(heartbeat, (bytes) => bytes.writeUInt8(2, 4)),
-      /messages of version 2/,
+      forged(heartbeat, (bytes) => bytes.writeUInt8(1, 4)),
+      /messages of version 1/,
     );
     assertWrong(
       forged(heartbeat, (bytes) => bytes.writeUInt8(77, 5)),
@@ -229,6 +260,12 @@ describe('wire', () => {
     for (const [given, sentence] of wrong) {
       assertWrong(encode({ ...append, entries: given }), sentence, { allocates: true });
     }
+  });
+
+  it('closes on a membership that nobody could follow', () => {
+    const nonsense = entry(8, 4, '{"format":1,"voters":[],"learners":[]}', 'configuration');
+    const sentence = /a membership that makes no sense here: .*entry 8: it has no voter/;
+    assertWrong(encode({ ...append, entries: [nonsense] }), sentence, { allocates: true });
   });
 
   it('survives any bytes at all', () => {

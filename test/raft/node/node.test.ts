@@ -16,7 +16,8 @@ const KiB = 1024;
 function bootCluster(options: SimClusterOptions = {}, seed = 1): SimCluster {
   const cluster = new SimCluster(new SimWorld(seed), options);
   cluster.boot();
-  cluster.untilLeader();
+  // Of the longest election timeout in these stories, 20 to 40 s.
+  cluster.untilLeader(60_000);
   cluster.settle();
   return cluster;
 }
@@ -97,6 +98,19 @@ describe('RaftNode: commands', () => {
     const command = cluster.propose(leader, 10);
     cluster.world.run(200, () => command.fate !== 'pending');
     assert.equal(command.fate, 'acknowledged');
+  });
+
+  it('tells how long each write to the log took', () => {
+    const cluster = bootCluster();
+    const leader = cluster.untilLeader();
+    until(cluster, () => leader.storage.journal.endsInEmptyFrame, 'an idle log');
+    leader.logWriteMs.length = 0;
+    leader.slowPath = '/log/';
+    leader.slowMs = 70;
+    cluster.propose(leader, 10);
+    // The entry, and the empty frame behind it.
+    until(cluster, () => leader.logWriteMs.length === 2, 'two writes');
+    assert.deepEqual(leader.logWriteMs.map(Math.round), [70, 70]);
   });
 
   it('begins again when the log got ahead of the vote file', () => {

@@ -117,6 +117,8 @@ describe('The table of commands', () => {
     refuse({ keySpecs: [{ ...firstKey('RO'), beginIndex: 0 }] }, /may be missing/);
     refuse({ keySpecs: [allKeys(0, 'RO')] }, /do not advance/);
     refuse({ arity: 4, keySpecs: [firstKey('RO'), { ...firstKey('RO'), beginIndex: 3 }] }, /a gap/);
+    refuse({ keySpecs: [firstKey('RW', 'variable_flags')] }, /vary by nothing/);
+    refuse({ keyFlags: () => ['RO'] }, /vary by nothing/);
     const write: DataCommand = { ...sample, flags: ['write'] };
     refuse({ subcommands: [write] }, /a container of reads/);
   });

@@ -18,6 +18,11 @@ describe('Config file', () => {
     assert.deepEqual(parsed('requirepass "größer"'), { requirepass: 'größer' });
   });
 
+  it('takes several addresses without quotes', () => {
+    assert.deepEqual(parsed('bind 127.0.0.1  -::1'), { bind: '127.0.0.1 -::1' });
+    assert.deepEqual(parsed('bind "127.0.0.1 -::1"'), { bind: '127.0.0.1 -::1' });
+  });
+
   it('the last of two lines counts', () => {
     assert.deepEqual(parsed('timeout 1\ntimeout 2\n'), { timeout: '2' });
   });

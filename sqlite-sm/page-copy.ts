@@ -1,0 +1,136 @@
+// Copies the pages of a file as they are at the beginning, while the file goes on being changed.
+//
+// The copy is made from the front to the back, in slices of a megabyte, by reads and writes that run
+// beside everything else. Whoever is about to overwrite pages says so before: `keep` copies at once
+// those that no slice has got to yet.
+//
+//   source  │ read already … │ being read │ not yet read …        │
+//              may change       keep first   keep first
+//   target  │ written        │            │   kept       kept     │
+//
+// A page that changes while its slice is being read may be torn in it. It was kept before it was
+// overwritten, so the target has it: before the slice is written, its kept pages are fetched from
+// there. Once a slice is read, its pages are nobody's concern any more.
+//
+// Each page is copied once ahead of its turn at most, whatever happens to the file; what `keep` costs
+// is in proportion to what is overwritten.
+
+import { Buffer } from 'node:buffer';
+import { pageBytes } from './database.js';
+import type { FileDone, MachineFile } from './effects.js';
+
+/** A megabyte: large enough that a slice costs the event loop little, small enough to hold in memory. */
+const slicePages = 256;
+/** Slices under way at once. While the loop is busy with one, the disk has the other. */
+const laneCount = 2;
+
+export interface PageCopyOptions {
+  readonly source: MachineFile;
+  readonly target: MachineFile;
+  readonly pageCount: number;
+  /** Called once, when nothing is under way any more; without an error also after `stop`. */
+  readonly done: FileDone;
+}
+
+export class PageCopy {
+  readonly #options: PageCopyOptions;
+  /** By page: 1 when a later change of the source does not matter to the copy. */
+  readonly #isTaken: Uint8Array;
+  /** Slices before this page have been begun. */
+  #nextPage = 0;
+  #lanesUnderWay = laneCount;
+  readonly #run = Buffer.allocUnsafeSlow(slicePages * pageBytes);
+  #isStopped = false;
+  #error: Error | undefined;
+
+  /** Begins at once. */
+  constructor(options: PageCopyOptions) {
+    this.#options = options;
+    this.#isTaken = new Uint8Array(options.pageCount);
+    for (let i = 0; i < laneCount; i++) {
+      this.#copySlice(Buffer.allocUnsafeSlow(slicePages * pageBytes));
+    }
+  }
+
+  /**
+   * These pages are about to be overwritten. They are counted from 0, and there may be some among them
+   * that the copy does not have. Throws what the files report; the copy is then of no use.
+   */
+  keep(pages: ReadonlySet<number>): void {
+    const { source, target, pageCount } = this.#options;
+    const wanted = Uint32Array.from(pages).filter((page) => {
+      return page < pageCount && this.#isTaken[page] === 0;
+    });
+    wanted.sort();
+    for (let at = 0; at < wanted.length; ) {
+      const first = wanted[at] as number;
+      let count = 1;
+      while (count < slicePages && wanted[at + count] === first + count) count++;
+      const run = this.#run.subarray(0, count * pageBytes);
+      if (source.readSync(run, first * pageBytes) !== run.length) {
+        throw new Error('the file has become shorter');
+      }
+      target.writeSync(run, first * pageBytes);
+      this.#isTaken.fill(1, first, first + count);
+      at += count;
+    }
+  }
+
+  /** No further slice is begun. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  #copySlice(buffer: Buffer): void {
+    const { source, target, pageCount } = this.#options;
+    if (this.#isStopped || this.#nextPage === pageCount) return this.#endLane();
+    const first = this.#nextPage;
+    const end = Math.min(first + slicePages, pageCount);
+    this.#nextPage = end;
+    const slice = buffer.subarray(0, (end - first) * pageBytes);
+    source.read(slice, first * pageBytes, (readError) => {
+      if (readError !== undefined) return this.#fail(readError);
+      this.#fetchKept(slice, first, (fetchError) => {
+        if (fetchError !== undefined) return this.#fail(fetchError);
+        target.write([slice], first * pageBytes, (writeError) => {
+          if (writeError !== undefined) return this.#fail(writeError);
+          this.#copySlice(buffer);
+        });
+      });
+    });
+  }
+
+  /** Puts into a slice that was read the pages that were kept before. */
+  #fetchKept(slice: Buffer, first: number, done: FileDone): void {
+    const end = first + slice.length / pageBytes;
+    const kept: number[] = [];
+    for (let page = first; page < end; page++) {
+      if (this.#isTaken[page] === 1) kept.push(page);
+    }
+    this.#isTaken.fill(1, first, end);
+    const low = kept[0];
+    const high = kept.at(-1);
+    if (low === undefined || high === undefined) return done(undefined);
+    // One read for all of them; what lies between was not written yet and is left.
+    const stretch = Buffer.allocUnsafeSlow((high + 1 - low) * pageBytes);
+    this.#options.target.read(stretch, low * pageBytes, (error) => {
+      if (error !== undefined) return done(error);
+      for (const page of kept) {
+        const offset = (page - low) * pageBytes;
+        stretch.copy(slice, (page - first) * pageBytes, offset, offset + pageBytes);
+      }
+      done(undefined);
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#error ??= error;
+    this.stop();
+    this.#endLane();
+  }
+
+  #endLane(): void {
+    this.#lanesUnderWay--;
+    if (this.#lanesUnderWay === 0) this.#options.done(this.#error);
+  }
+}
