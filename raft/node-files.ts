@@ -81,6 +81,7 @@ class NodeFile implements FileHandle {
   readonly #descriptor: number;
   /** For whole blocks past the page cache. Undefined where the file system has no such writes. */
   #direct: number | undefined;
+  #isDirectRefused = false;
 
   constructor(path: string, mode: OpenMode) {
     this.#descriptor = fs.openSync(path, openFlags[mode], 0o600);
@@ -125,7 +126,13 @@ class NodeFile implements FileHandle {
   write(sources: readonly Buffer[], position: number, done: Done): void {
     const total = sources.reduce((sum, source) => sum + source.length, 0);
     const areWholeBlocks = position % blockBytes === 0 && total % blockBytes === 0;
-    if (this.#direct !== undefined && areWholeBlocks && total > 0 && total <= alignedBytes) {
+    if (
+      this.#direct !== undefined &&
+      !this.#isDirectRefused &&
+      areWholeBlocks &&
+      total > 0 &&
+      total <= alignedBytes
+    ) {
       const aligned = takeAligned();
       if (aligned !== undefined) {
         return this.#writeDirect(this.#direct, sources, aligned.subarray(0, total), position, done);
@@ -148,7 +155,8 @@ class NodeFile implements FileHandle {
       if (error === null && written === aligned.length) return done(undefined);
       if (error !== null && error.code !== 'EINVAL') return done(error);
       // Refused, or short as near a full disk. The other way succeeds or tells what is wrong.
-      if (error !== null) this.#closeDirect();
+      // Closed with the file: another write may be under way in it.
+      if (error !== null) this.#isDirectRefused = true;
       this.#writeCached(sources, aligned.length, position, done);
     });
   }

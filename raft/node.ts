@@ -227,7 +227,7 @@ export class RaftNode {
       onWarning: (text) => config.events.onWarning(text),
     });
     if (this.#toRestore === undefined) checkStateJoinsLog(machine, journal);
-    const base = membershipAtStart(config.membership, snapshots);
+    const base = membershipAtStart(config.membership, snapshots, journal);
     const memberships = membershipsAtStart(base, journal);
     this.#cache = new EntryCache(journal.lastIndex);
     const tickMs = options.heartbeatPeriodMilliseconds / ticksPerHeartbeat;

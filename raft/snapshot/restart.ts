@@ -71,7 +71,13 @@ export function checkStateJoinsLog(
  * The newest membership that is known without the log. That of a snapshot counts also when it is the
  * one that the group began with: a replica that joined began with none.
  */
-export function membershipAtStart(initial: Membership, store: SnapshotStore): Membership {
-  const ofSnapshot = store.newest?.manifest.membership;
+export function membershipAtStart(
+  initial: Membership,
+  store: SnapshotStore,
+  { lastIndex }: Pick<Journal, 'lastIndex'>,
+): Membership {
+  // One beyond the log was not installed: it was found damaged.
+  const installed = store.all.findLast(({ manifest }) => manifest.index <= lastIndex);
+  const ofSnapshot = installed?.manifest.membership;
   return ofSnapshot !== undefined && ofSnapshot.index >= initial.index ? ofSnapshot : initial;
 }

@@ -275,8 +275,17 @@ export class SnapshotStore {
     };
     const known = this.#all.find((other) => other.manifest.snapshotId === manifest.snapshotId);
     if (known !== undefined) {
-      this.#discard(receiving);
-      return done(undefined, known);
+      return this.verify(known, (wrong) => {
+        if (wrong === undefined) {
+          this.#discard(receiving);
+          return done(undefined, known);
+        }
+        // It rotted: what came now takes its place. Its name is free at once.
+        this.#options.onWarning(wrong.message);
+        this.#all = this.#all.filter((one) => one !== known);
+        this.#remove(known.path);
+        this.adopt(receiving, manifest, done);
+      });
     }
     const error = attempt(() => {
       this.#checkForeign(manifest, receiving);

@@ -90,10 +90,12 @@ describe('membershipAtStart', () => {
     const initial = { index: 0, voters: membership.voters, learners: [] };
     const disk = new Disk();
     const store = openStore(disk);
-    assert.equal(membershipAtStart(initial, store), initial);
+    assert.equal(membershipAtStart(initial, store, logOf(0, 20)), initial);
     publish(disk, store, 12);
-    assert.deepEqual(membershipAtStart(initial, store), membership);
+    assert.deepEqual(membershipAtStart(initial, store, logOf(0, 20)), membership);
+    // Not installed: the log ends before it.
+    assert.equal(membershipAtStart(initial, store, logOf(0, 11)), initial);
     const newer = { ...initial, index: 7 };
-    assert.equal(membershipAtStart(newer, store), newer);
+    assert.equal(membershipAtStart(newer, store, logOf(0, 20)), newer);
   });
 });

@@ -351,6 +351,22 @@ describe('SnapshotStore', () => {
       assert.equal(names(disk).length, 1);
     });
 
+    it('takes the place of the one that is there when that has rotted', () => {
+      const disk = new Disk();
+      const store = openStore(disk);
+      const manifest = foreignManifest();
+      for (let time = 1; time <= 2; time += 1) {
+        store.adopt(receive(disk, store, manifest), manifest, (error) => {
+          assert.equal(error, undefined);
+        });
+        disk.drain();
+        assert.equal(store.verifySync(store.newest!), undefined);
+        if (time === 1) disk.files.flip(`${store.newest!.path}/data.db`, 2999, 1, 1);
+      }
+      assert.equal(store.all.length, 1);
+      assert.equal(names(disk).length, 1);
+    });
+
     it('refuses, and removes, what is not as the manifest says', () => {
       const manifest = foreignManifest();
       for (const [damage, message] of [
