@@ -2,9 +2,9 @@
 //
 // Any member may be named by --connect: the leader is found from there.
 
-import fs from 'node:fs';
 import type { Argv } from 'yargs';
 import { type Address, parseAddress } from '../address.js';
+import { adminPassword } from './admin-password.js';
 import { AdminError, ask, askLeader } from './ask-leader.js';
 import type { AdminReply } from './resp-client.js';
 
@@ -111,7 +111,7 @@ function connectArguments(args: Readonly<Record<string, unknown>>): ConnectArgum
 async function listMembers(args: ConnectArguments): Promise<void> {
   const { members, isLeaders } = await askForMembers(
     requireAddress(args.connect),
-    passwordOf(args),
+    adminPassword(args.passwordFile),
   );
   const lines = args.json ? [JSON.stringify(members, undefined, 2)] : memberLines(members);
   process.stdout.write(`${lines.join('\n')}\n`);
@@ -182,7 +182,7 @@ export function memberLines(members: readonly ListedMember[]): string[] {
 
 async function changeMembers(args: ConnectArguments, words: readonly string[]): Promise<void> {
   const address = requireAddress(args.connect);
-  const password = passwordOf(args);
+  const password = adminPassword(args.passwordFile);
   const { members } = await askForMembers(address, password);
   const leader = members.find(({ role }) => role === 'leader');
   const others = members.filter((member) => member !== leader).map((member) => member.address);
@@ -220,16 +220,4 @@ function requireAddress(text: string): Address {
   const address = parseAddress(text);
   if (address !== undefined) return address;
   throw new AdminError(`"${text}" is no host:port`);
-}
-
-/** Empty: none. */
-function passwordOf({ passwordFile }: ConnectArguments): string {
-  const { HOLT_REQUIREPASS: given, HOLT_REQUIREPASS_FILE: file } = process.env;
-  const path = passwordFile ?? (given === undefined ? file : undefined);
-  if (path === undefined) return given ?? '';
-  try {
-    return fs.readFileSync(path, 'utf8').split('\n', 1)[0]!.trim();
-  } catch (cause) {
-    throw new AdminError(`cannot read "${path}": ${(cause as Error).message}`, undefined, cause);
-  }
 }

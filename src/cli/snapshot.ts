@@ -1,8 +1,8 @@
 // `holt snapshot`: has one replica take a snapshot now, and says where it is when it is done.
 
-import fs from 'node:fs';
 import { parseAddress } from '../address.js';
 import { DirectoryError } from '../identity.js';
+import { adminPassword } from './admin-password.js';
 import { AdminClient, type AdminReply, AdminReplyError } from './resp-client.js';
 
 export interface SnapshotArguments {
@@ -28,7 +28,7 @@ export async function withReplica<Result>(
 ): Promise<Result> {
   const address = parseAddress(args.connect);
   if (address === undefined) throw new DirectoryError(`"${args.connect}" is no host:port`);
-  const password = passwordOf(args.passwordFile);
+  const password = adminPassword(args.passwordFile);
   let client: AdminClient | undefined;
   try {
     client = await AdminClient.connect(address.host, address.port, password);
@@ -51,16 +51,4 @@ export function snapshotLine(reply: AdminReply, isHeld: boolean): string {
   const [, index, , bytes, , directory] = reply as readonly AdminReply[];
   const held = isHeld ? ', held' : '';
   return `snapshot of index ${index}, ${bytes} bytes${held}: ${directory}`;
-}
-
-/** Empty: none. As the servers, which have it from the same variables. */
-function passwordOf(passwordFile: string | undefined): string {
-  const { HOLT_REQUIREPASS: given, HOLT_REQUIREPASS_FILE: file } = process.env;
-  const path = passwordFile ?? (given === undefined ? file : undefined);
-  if (path === undefined) return given ?? '';
-  try {
-    return fs.readFileSync(path, 'utf8').split('\n', 1)[0]!.trim();
-  } catch (cause) {
-    throw new DirectoryError(`Cannot read "${path}": ${(cause as Error).message}`, { cause });
-  }
 }
