@@ -17,6 +17,7 @@ import { describeMachine } from '../machine.js';
 import { withReport } from '../report.js';
 import { boundedDisk } from './bounded-disk.js';
 import { type Figure, figureTable, type Measurement, type Size } from './figure.js';
+import { followerReads } from './follower-reads.js';
 import { install } from './install.js';
 import { restart } from './restart.js';
 import { RunningGroup } from './running-group.js';
@@ -26,11 +27,17 @@ const root = resolve(import.meta.dirname, '../../..');
 const page = join(root, 'docs/benchmarks.md');
 const gibibyte = 1024 ** 3;
 const fullGib = 2;
-const measurements: readonly Measurement[] = [snapshotUnderLoad, install, restart, boundedDisk];
+const measurements: readonly Measurement[] = [
+  snapshotUnderLoad,
+  install,
+  restart,
+  followerReads,
+  boundedDisk,
+];
 
 const args = await yargs(hideBin(process.argv))
   .scriptName('npm run bench:group --')
-  .usage('$0: snapshots and restarts of one group, on this machine')
+  .usage('$0: snapshots, restarts and reads of one group, on this machine')
   .detectLocale(false)
   .option('gib', { type: 'number', default: fullGib, describe: 'Size of the database, GiB' })
   .option('rounds', { type: 'number', default: 3, describe: 'Of those that are medians' })

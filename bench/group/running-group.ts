@@ -44,9 +44,13 @@ export class RunningGroup {
     return this.#cluster.servers;
   }
 
-  async pids(): Promise<number[]> {
+  async pid(server: LocalServer): Promise<number> {
     const { servers } = await clusterStatus(this.#cluster);
-    return servers.flatMap(({ pid }) => pid ?? []);
+    const pid = servers.find((each) => each.server === server.number)?.pid;
+    if (pid === undefined || pid === null) {
+      throw new Trouble(`server ${server.number} does not run`);
+    }
+    return pid;
   }
 
   /** The server that leads and serves. */
