@@ -17,10 +17,10 @@
 import type { MachineClock } from './effects.js';
 
 const MiB = 1024 * 1024;
-export const floorBytesPerSecond = 64 * MiB;
+export const floorBytesPerSecond = 32 * MiB;
 const bytesPerByteApplied = 2;
 export const idleMs = 1000;
-/** Four slices: what the copy goes ahead by when a timer of the loop is late by 60 ms. */
+/** Four slices: what the copy goes ahead by when a timer of the loop is late by 120 ms. */
 const creditBytesMax = 4 * MiB;
 
 export interface CopyPaceOptions {
