@@ -83,6 +83,7 @@ class Bench {
       bootId: 'bench',
       files: benchFiles,
       timers: this.#timer,
+      clock: { monotonicMs: () => performance.now() },
       random: Math.random,
     });
   }

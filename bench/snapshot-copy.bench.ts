@@ -31,24 +31,21 @@ const idleSeconds = 5;
 const keyBytes = valueBytes + 450;
 const keyCount = Math.floor(dataBytes / keyBytes);
 
-/** The machine's timer, fired between entries. */
+/** The machine's timers, fired between entries. */
 class BenchTimer implements MachineTimers {
-  #callback: (() => void) | undefined;
-  #dueMs = 0;
+  readonly #dueMs = new Map<() => void, number>();
 
   after(milliseconds: number, callback: () => void): () => void {
-    this.#callback = callback;
-    this.#dueMs = performance.now() + milliseconds;
-    return () => {
-      this.#callback = undefined;
-    };
+    const fire = (): void => callback();
+    this.#dueMs.set(fire, performance.now() + milliseconds);
+    return () => this.#dueMs.delete(fire);
   }
 
   fireIfDue(): void {
-    const callback = this.#callback;
-    if (callback === undefined || performance.now() < this.#dueMs) return;
-    this.#callback = undefined;
-    callback();
+    const nowMs = performance.now();
+    for (const [fire, dueMs] of this.#dueMs) {
+      if (nowMs >= dueMs && this.#dueMs.delete(fire)) fire();
+    }
   }
 }
 
@@ -65,6 +62,7 @@ class Bench {
       bootId: 'bench',
       files: benchFiles,
       timers: this.#timer,
+      clock: { monotonicMs: () => performance.now() },
       random: Math.random,
     });
   }

@@ -86,6 +86,7 @@ function main(directory: string): void {
       bootId: 'bench',
       files: benchFiles,
       timers: timer,
+      clock: { monotonicMs: () => performance.now() },
       random: Math.random,
     });
     for (const row of rows) measure(machine, timer, row, valueBytes);

@@ -66,3 +66,8 @@ export interface MachineTimers {
   /** Calls back once, not before `milliseconds` have passed. Returns what cancels it. */
   after(milliseconds: number, callback: () => void): () => void;
 }
+
+export interface MachineClock {
+  /** Milliseconds since some fixed moment. Never goes back. No result depends on it, only pace. */
+  monotonicMs(): number;
+}

@@ -37,6 +37,7 @@ export type {
   CopyProgress,
   FileDone,
   FileIdentity,
+  MachineClock,
   MachineFile,
   MachineFileStat,
   MachineFiles,

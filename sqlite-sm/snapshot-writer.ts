@@ -5,7 +5,7 @@
 //   2. In one turn: commit, a checkpoint of everything in the WAL, and no more checkpoints by SQLite
 //      itself. From here on the main file is the state at the last commit; what is applied goes
 //      to the WAL.
-//   3. The main file is copied in slices (page-copy.ts).
+//   3. The main file is copied in slices (page-copy.ts), no faster than clients bear (copy-pace.ts).
 //   4. The copy leaves WAL mode; SQLite checkpoints by itself again.
 //
 // While the copy is under way checkpoints go on, at the usual intervals, but from here: pages that one
@@ -20,8 +20,9 @@
 // A copy that fails changes nothing for the machine, save for the sync in step 1. Files that are left
 // behind are the caller's to remove.
 
+import { CopyPace } from './copy-pace.js';
 import { checkpointPages, type Database, pageBytes } from './database.js';
-import type { MachineFile, MachineFiles } from './effects.js';
+import type { MachineClock, MachineFile, MachineFiles, MachineTimers } from './effects.js';
 import { FatalMachineError } from './errors.js';
 import { PageCopy } from './page-copy.js';
 import { leaveWalMode, type SnapshotPoint } from './snapshot.js';
@@ -29,6 +30,8 @@ import { readChangedPages } from './wal-file.js';
 
 export interface SnapshotWriterOptions {
   readonly files: MachineFiles;
+  readonly timers: MachineTimers;
+  readonly clock: MachineClock;
   readonly database: Database;
   readonly databasePath: string;
   /** Of the main file, open as long as the database is. */
@@ -37,6 +40,8 @@ export interface SnapshotWriterOptions {
   readonly targetPath: string;
   /** Commits what is open and says how far that is. */
   readonly commit: () => SnapshotPoint;
+  /** Of all payloads that were applied; only grows. */
+  readonly appliedBytes: () => number;
   /** The main file has lost bytes. Returns what to report. */
   readonly onSyncFailure: (error: Error) => Error;
   /** Called once, when nothing is under way any more. */
@@ -91,7 +96,9 @@ export class SnapshotWriter {
   }
 
   #begin(): void {
-    const { files, database, databasePath, databaseFile, targetPath, commit } = this.#options;
+    const { files, timers, clock, database, databasePath, databaseFile, targetPath } =
+      this.#options;
+    const { commit, appliedBytes } = this.#options;
     try {
       this.#at = commit();
       this.#areCheckpointsOurs = true;
@@ -111,6 +118,8 @@ export class SnapshotWriter {
         source: databaseFile,
         target: this.#target,
         pageCount: byteLength / pageBytes,
+        pace: new CopyPace({ clock, appliedBytes }),
+        timers,
         done: (error) => this.#onCopied(error),
       });
     } catch (error) {

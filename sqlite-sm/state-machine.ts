@@ -48,7 +48,13 @@ import {
 } from './commands/table.js';
 import { type Database, sqliteErrorCode, type WriteStatement } from './database.js';
 import { stateDigest } from './digest.js';
-import type { CopyProgress, FileDone, MachineFiles, MachineTimers } from './effects.js';
+import type {
+  CopyProgress,
+  FileDone,
+  MachineClock,
+  MachineFiles,
+  MachineTimers,
+} from './effects.js';
 import { FatalMachineError } from './errors.js';
 import { Keyspace } from './keyspace.js';
 import { KeyspaceCounts } from './keyspace-counts.js';
@@ -100,6 +106,7 @@ export interface MachineOptions {
   readonly bootId: string;
   readonly files: MachineFiles;
   readonly timers: MachineTimers;
+  readonly clock: MachineClock;
   /** Uniform in [0, 1), for RANDOMKEY. */
   readonly random: () => number;
   /** SQLite's page cache in bytes. Default 64 MiB. */
@@ -162,6 +169,8 @@ export class SqliteStateMachine {
   /** Applied since the last commit and needed should that part be rolled back. */
   readonly #unflushed: MachineEntry[] = [];
   #unflushedBytes = 0;
+  /** Of all payloads since the start. What is applied again after a rollback counts again. */
+  #appliedBytes = 0;
   #flushedIndex = 0;
   #cancelFlush: (() => void) | undefined;
   /** Commands of the running entry whose turn is over: executed, and answered if there is a sink. */
@@ -488,6 +497,8 @@ export class SqliteStateMachine {
     assert(this.#snapshot === undefined, 'One snapshot at a time');
     this.#snapshot = new SnapshotWriter({
       files: this.#options.files,
+      timers: this.#options.timers,
+      clock: this.#options.clock,
       database: this.#database,
       databasePath: this.#databasePath,
       databaseFile: this.#live.file,
@@ -496,6 +507,7 @@ export class SqliteStateMachine {
         this.flush();
         return { index: this.#appliedIndex, term: this.#appliedTerm, stamp: this.#lastStamp };
       },
+      appliedBytes: () => this.#appliedBytes,
       onSyncFailure: (error) => this.#onSyncFailure(error),
       done: (error, at) => {
         this.#snapshot = undefined;
@@ -700,6 +712,7 @@ export class SqliteStateMachine {
     this.#lastStamp = entry.stamp;
     this.#unflushed.push(entry);
     this.#unflushedBytes += entry.payload.length;
+    this.#appliedBytes += entry.payload.length;
   }
 
   #beginIfNeeded(): void {

@@ -660,6 +660,7 @@ function openMachine(
     cacheBytes: config.options.sqliteCacheSize,
     files: machineFiles,
     timers: { after: (ms, callback) => nodeTimers.after(ms, guarded(callback, events)) },
+    clock: nodeClock,
     random: () => nodeChance.random(),
     counts: statistics.keyspace,
     onRestoreProgress: restoreProgress((fields) => log.info(fields, 'restoring a snapshot')),

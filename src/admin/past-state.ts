@@ -10,6 +10,7 @@ import {
   type LogIndex,
   LogView,
   nodeChance,
+  nodeClock,
   nodeFiles,
   nodeTimers,
   type ReplicaIdentity,
@@ -82,6 +83,7 @@ export async function writePastState(
     bootId: nodeChance.bytes(16).toString('hex'),
     files: machineFiles,
     timers: nodeTimers,
+    clock: nodeClock,
     random: () => nodeChance.random(),
     ...(start !== undefined && { restoreFrom: () => start.path }),
   });

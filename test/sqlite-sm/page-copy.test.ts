@@ -1,14 +1,22 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { CopyPace } from '../../sqlite-sm/copy-pace.js';
 import { pageBytes } from '../../sqlite-sm/database.js';
 import type { FileDone, MachineFile } from '../../sqlite-sm/index.js';
 import { PageCopy } from '../../sqlite-sm/page-copy.js';
-import { SeededRandom } from './machine-fixture.js';
+import { ManualTimers, SeededRandom } from './machine-fixture.js';
 
 /** In memory; what runs beside everything else waits for `step`, and a read may see two states. */
 class MemoryFile implements MachineFile {
   bytes: Buffer;
   failure: Error | undefined;
+  isSyncing = false;
+  /** Where syncs wait that a test ends by itself. */
+  heldSyncs: (() => void)[] | undefined;
+  syncCount = 0;
+  /** Written since the last sync, and the most that ever was. */
+  unsyncedBytes = 0;
+  unsyncedBytesMax = 0;
   readonly #waiting: (() => void)[];
 
   constructor(bytes: Buffer, waiting: (() => void)[]) {
@@ -34,10 +42,19 @@ class MemoryFile implements MachineFile {
     const missing = position + source.length - this.bytes.length;
     if (missing > 0) this.bytes = Buffer.concat([this.bytes, Buffer.alloc(missing)]);
     source.copy(this.bytes, position);
+    this.unsyncedBytes += source.length;
+    this.unsyncedBytesMax = Math.max(this.unsyncedBytesMax, this.unsyncedBytes);
   }
 
-  sync(): void {
-    throw new Error('A copy makes nothing durable');
+  sync(done: FileDone): void {
+    assert(!this.isSyncing, 'One sync at a time');
+    this.isSyncing = true;
+    (this.heldSyncs ?? this.#waiting).push(() => {
+      this.isSyncing = false;
+      this.syncCount++;
+      this.unsyncedBytes = 0;
+      done(this.failure);
+    });
   }
 
   closeSync(): void {
@@ -59,10 +76,13 @@ class CopyUnderTest {
   readonly target: MemoryFile;
   readonly copy: PageCopy;
   readonly waiting: (() => void)[] = [];
+  readonly timers = new ManualTimers();
+  #nowMs = 0;
   /** Of `done`. */
   readonly results: (Error | undefined)[] = [];
 
-  constructor(pageCount: number) {
+  /** By default the clock goes on so fast that the copy is never held up. */
+  constructor(pageCount: number, msPerQuestion = 1000) {
     this.pageCount = pageCount;
     this.original = Buffer.alloc(pageCount * pageBytes);
     for (let page = 0; page < pageCount; page++) fillPage(this.original, page, page);
@@ -72,6 +92,16 @@ class CopyUnderTest {
       source: this.source,
       target: this.target,
       pageCount,
+      pace: new CopyPace({
+        clock: {
+          monotonicMs: () => {
+            this.#nowMs += msPerQuestion;
+            return this.#nowMs;
+          },
+        },
+        appliedBytes: () => this.#nowMs,
+      }),
+      timers: this.timers,
       done: (error) => this.results.push(error),
     });
   }
@@ -91,6 +121,10 @@ class CopyUnderTest {
         fillPage(this.source.bytes, page, value);
       }
     }
+  }
+
+  assertUnderWay(): void {
+    assert.equal(this.results.length, 0);
   }
 
   assertWhole(): void {
@@ -171,6 +205,84 @@ describe('PageCopy', () => {
     test.finish();
     assert.deepEqual(test.results, [undefined]);
     assert(test.target.bytes.length < test.original.length / 2);
+  });
+
+  it('waits when its pace says so, and goes on by the timer', () => {
+    const test = new CopyUnderTest(1000, 4);
+    assert.equal(test.waiting.length, 0);
+    for (let slice = 0; slice < 4; slice++) {
+      while (test.waiting.length === 0) test.timers.fire();
+      test.finish();
+    }
+    assert(!test.timers.isPending);
+    test.assertWhole();
+  });
+
+  it('ends soon when it is stopped while it waits, and not from within', () => {
+    const test = new CopyUnderTest(1000, 4);
+    assert((test.timers.milliseconds ?? 0) > 0);
+    test.copy.stop();
+    test.copy.stop();
+    test.assertUnderWay();
+    assert.equal(test.timers.milliseconds, 0);
+    test.timers.fire();
+    assert.deepEqual(test.results, [undefined]);
+    assert(!test.timers.isPending);
+  });
+
+  it('ends with the error of a slice while the other one waits for its turn', () => {
+    const test = new CopyUnderTest(1000, 8);
+    while (test.waiting.length === 0) test.timers.fire();
+    assert(test.timers.isPending);
+    test.source.failure = new Error('no source');
+    test.step();
+    test.assertUnderWay();
+    test.timers.fire();
+    assert.deepEqual(
+      test.results.map((error) => error?.message),
+      ['no source'],
+    );
+  });
+
+  it('syncs as it goes, and begins no slice meanwhile', () => {
+    const test = new CopyUnderTest(16_384);
+    test.target.heldSyncs = [];
+    for (let value = 1_000_000; ; value++) {
+      test.finish();
+      const endSync = test.target.heldSyncs.pop();
+      if (endSync === undefined) break;
+      // Pages are kept all the same.
+      test.overwrite(new Set([test.pageCount - value + 1_000_000 - 1]), value);
+      endSync();
+    }
+    test.assertWhole();
+    assert.equal(test.target.syncCount, 3);
+    // The slice that was under way, and what was kept.
+    const { unsyncedBytesMax } = test.target;
+    assert(unsyncedBytesMax <= 18 * 1024 * 1024, `${unsyncedBytesMax} bytes not synced`);
+  });
+
+  it('ends with the error of a sync, when nothing is under way', () => {
+    const test = new CopyUnderTest(8192);
+    while (!test.target.isSyncing) test.step();
+    test.target.failure = new Error('no sync');
+    while (test.waiting.length > 0) {
+      test.assertUnderWay();
+      test.step();
+    }
+    assert.deepEqual(
+      test.results.map((error) => error?.message),
+      ['no sync'],
+    );
+  });
+
+  it('ends when it is stopped during a sync', () => {
+    const test = new CopyUnderTest(8192);
+    while (!test.target.isSyncing) test.step();
+    test.copy.stop();
+    test.finish();
+    assert.deepEqual(test.results, [undefined]);
+    assert(test.target.bytes.length < test.original.length);
   });
 
   it('tells when the file has become shorter', () => {

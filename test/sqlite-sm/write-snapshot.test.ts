@@ -6,6 +6,7 @@ import BetterSqlite3 from 'better-sqlite3';
 import {
   FatalMachineError,
   type MachineEntry,
+  type MachineOptions,
   type SqliteStateMachine,
 } from '../../sqlite-sm/index.js';
 import { markerPath } from '../../sqlite-sm/marker.js';
@@ -38,11 +39,12 @@ class SnapshotHarness {
   readonly entries: MachineEntry[] = [];
   readonly random: SeededRandom;
 
-  constructor(seed = 1, entryCount = 100) {
+  constructor(seed = 1, entryCount = 100, options: Partial<MachineOptions> = {}) {
     this.random = new SeededRandom(seed);
     this.machine = openMachine(this.directory, {
       files: this.gate.files,
       commands: [breakdown],
+      ...options,
     });
     for (let i = 0; i < entryCount; i++) this.apply();
     this.machine.flush();
@@ -126,6 +128,36 @@ describe('writeSnapshot', () => {
       replayed.close();
     });
   }
+
+  it('copies as much as what is applied meanwhile lets it, while the clock stands still', () => {
+    const due = new Set<() => void>();
+    const timers = {
+      after(_milliseconds: number, callback: () => void): () => void {
+        due.add(callback);
+        return () => due.delete(callback);
+      },
+    };
+    const test = open(1, 200, { timers, clock: { monotonicMs: () => 0 } });
+    const before = test.machine.appliedIndex;
+    const goOn = (): void => {
+      test.gate.finish();
+      for (const callback of [...due]) if (due.delete(callback)) callback();
+      test.gate.finish();
+    };
+    const snapshot = startSnapshot(test.machine);
+    for (let i = 0; i < 5; i++) goOn();
+    assert.equal(test.count('write'), 0);
+    while (!snapshot.isDone) {
+      test.apply();
+      goOn();
+    }
+    const copied = fs.statSync(`${snapshot.directory}/data.db`).size;
+    const applied = test.entries.slice(before).reduce((sum, { payload }) => {
+      return sum + payload.length;
+    }, 0);
+    assert(Math.abs(2 * applied - copied) < 256 * 1024, `${applied} applied, ${copied} copied`);
+    assertHolds(snapshot, test.entries);
+  });
 
   it('includes what was applied before its file was synced', () => {
     const test = open(1, 10);
