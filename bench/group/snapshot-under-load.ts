@@ -1,10 +1,12 @@
-// What clients feel of a snapshot: the same load without one, and while each of the three servers takes
-// one. All three begin at the same moment, as they do by themselves: their logs are equally long.
+// What clients feel of snapshots: the same load without one, while the servers take one each, one after
+// the other, and while all three take one at once. Alone on its machine a server only ever does the
+// former to its clients; here all three share one disk.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LocalServer } from '../../cluster-scripts/local-cluster.js';
 import type { Figures } from '../drive.js';
 import { median } from '../median.js';
-import type { Measurement } from './figure.js';
+import type { Figure, Measurement } from './figure.js';
 import { fill, keysOf, load, loadUntil } from './load.js';
 import type { RunningGroup } from './running-group.js';
 
@@ -20,66 +22,103 @@ export const snapshotUnderLoad: Measurement = {
     const keys = keysOf(bytes);
     await fill(group, keys);
     const without: Figures[] = [];
-    const during: Figures[] = [];
-    const pauses: number[] = [];
-    const snapshotSeconds: number[] = [];
+    const inTurn = new During();
+    const atOnce = new During();
     for (let round = 0; round < rounds; round += 1) {
       await sleep(settleMs);
       await load(group, keys, runRequests);
       const endMs = performance.now() + seconds * 1000;
       const isOver = (): boolean => performance.now() >= endMs;
       without.push(...(await loadUntil(group, keys, runRequests, isOver)));
-      await sleep(settleMs);
-      await load(group, keys, runRequests);
-      await resetPauses(group);
-      let left = group.servers.length;
-      const snapshots = Promise.all(
-        group.servers.map(async (server) => {
-          const beganMs = performance.now();
-          try {
-            await group.snapshot([server]);
-          } finally {
-            left -= 1;
-          }
-          snapshotSeconds.push((performance.now() - beganMs) / 1000);
-        }),
-      );
-      const runs = loadUntil(group, keys, runRequests, () => left === 0);
-      during.push(...(await Promise.all([runs, snapshots]))[0]);
-      pauses.push(await longestPauseMs(group));
+      await inTurn.measure(group, keys, async (take) => {
+        for (const server of group.servers) await take(server);
+      });
+      await atOnce.measure(group, keys, async (take) => {
+        await Promise.all(group.servers.map(take));
+      });
     }
-    const p99 = (runs: readonly Figures[]): number => median(runs.map(({ p99Ms }) => p99Ms));
     const size = `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
     return [
-      {
-        work:
-          `SET 4 KiB, 200 clients, from when all servers begin a snapshot of ${size} until the last ` +
-          'has it: requests/s with ÷ without, over all requests',
-        measured: `${(pace(during) / pace(without)).toFixed(2)} (${Math.round(pace(during))} ÷ ${Math.round(pace(without))})`,
-        wanted: '≥ 0.8',
-      },
-      {
-        work: `the same: p99 with ÷ without, the median of runs of ${runRequests} requests`,
-        measured: `${(p99(during) / p99(without)).toFixed(2)} (${p99(during).toFixed(0)} ÷ ${p99(without).toFixed(0)} ms)`,
-        wanted: '≤ 3',
-      },
-      {
-        work: 'the same: longest pause of a server',
-        measured: `${Math.max(...pauses)} ms`,
-        wanted: '< 120 ms',
-      },
-      {
-        work: 'the same: a snapshot took, median and longest',
-        measured: `${median(snapshotSeconds).toFixed(1)} s, ${Math.max(...snapshotSeconds).toFixed(1)} s`,
-        wanted: '',
-      },
+      ...inTurn.figures(`while the servers take a snapshot of ${size} in turn`, without, wanted),
+      ...atOnce.figures('while all three take one at once', without, unasked),
     ];
   },
 };
 
+interface Wanted {
+  readonly pace: string;
+  readonly p99: string;
+  readonly pause: string;
+}
+
+const wanted: Wanted = { pace: '≥ 0.8', p99: '≤ 3', pause: '< 120 ms' };
+const unasked: Wanted = { pace: '', p99: '', pause: '' };
+
+/** The load beside snapshots, from when the first is begun until the last is there. */
+class During {
+  readonly #runs: Figures[] = [];
+  readonly #pausesMs: number[] = [];
+  readonly #snapshotSeconds: number[] = [];
+
+  /** `takeAll` takes a snapshot of each server by what it is given. */
+  async measure(
+    group: RunningGroup,
+    keys: number,
+    takeAll: (take: (server: LocalServer) => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    await sleep(settleMs);
+    await load(group, keys, runRequests);
+    await resetPauses(group);
+    let isOver = false;
+    const snapshots = takeAll((server) => this.#take(group, server)).finally(() => {
+      isOver = true;
+    });
+    const runs = loadUntil(group, keys, runRequests, () => isOver);
+    this.#runs.push(...(await Promise.all([runs, snapshots]))[0]);
+    this.#pausesMs.push(await longestPauseMs(group));
+  }
+
+  async #take(group: RunningGroup, server: LocalServer): Promise<void> {
+    const beganMs = performance.now();
+    await group.snapshot([server]);
+    this.#snapshotSeconds.push((performance.now() - beganMs) / 1000);
+  }
+
+  figures(when: string, without: readonly Figures[], { pace, p99, pause }: Wanted): Figure[] {
+    const runs = this.#runs;
+    const seconds = this.#snapshotSeconds;
+    return [
+      {
+        work: `SET 4 KiB, 200 clients, ${when}: requests/s with ÷ without`,
+        measured: `${(paceOf(runs) / paceOf(without)).toFixed(2)} (${Math.round(paceOf(runs))} ÷ ${Math.round(paceOf(without))})`,
+        wanted: pace,
+      },
+      {
+        work: `the same: p99 with ÷ without, medians of runs of ${runRequests} requests`,
+        measured: `${(p99Of(runs) / p99Of(without)).toFixed(2)} (${p99Of(runs).toFixed(0)} ÷ ${p99Of(without).toFixed(0)} ms)`,
+        wanted: p99,
+      },
+      {
+        work: 'the same: longest pause of a server',
+        measured: `${Math.max(...this.#pausesMs)} ms`,
+        wanted: pause,
+      },
+      {
+        work: 'the same: a snapshot took, median and longest',
+        measured: `${median(seconds).toFixed(1)} s, ${Math.max(...seconds).toFixed(1)} s`,
+        wanted: '',
+      },
+    ];
+  }
+}
+
 /** Requests per second over all runs, which have the same number of requests: the harmonic mean. */
-function pace(runs: readonly Figures[]): number {
+function paceOf(runs: readonly Figures[]): number {
   return runs.length / runs.reduce((sum, { requestsPerSecond }) => sum + 1 / requestsPerSecond, 0);
+}
+
+function p99Of(runs: readonly Figures[]): number {
+  return median(runs.map(({ p99Ms }) => p99Ms));
 }
 
 async function resetPauses(group: RunningGroup): Promise<void> {
