@@ -240,7 +240,8 @@ export const serverOptionTable = {
     max: 1024 * 1024 * MiB,
     meaning:
       'Log since the last snapshot from which the next is taken, unless half of that snapshot is more',
-    whyDefault: 'a restart applies that much in some seconds, and the disk has it to spare',
+    whyDefault:
+      'the disk has it to spare, and snapshots cost pace; a restart after a loss of power applies it',
   },
   'snapshot-period-seconds': {
     type: 'integer',

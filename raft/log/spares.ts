@@ -36,9 +36,9 @@ export interface SparesOptions {
 
 /**
  * Spares that are kept of what a snapshot freed, in segments of the full size: what a log of the
- * usual length before a snapshot (256 MiB) takes, so that it goes on without a new one.
+ * usual length before a snapshot (512 MiB) takes, so that it goes on without a new one.
  */
-const keptMax = 4;
+const keptMax = 8;
 /** Zeros are written as fast as frames are, so the rest of the segment is time enough for them. */
 const dueShare = 1 / 4;
 
