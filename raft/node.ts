@@ -295,6 +295,7 @@ export class RaftNode {
       refusal: (from, manifest, term) => this.#snapshotRefusal(from, manifest, term),
       install: (snapshot, done) => this.#install.begin(snapshot, done),
       matchOf: (to) => this.#core.progressOf(to)?.match,
+      onUnfit: (rotted) => this.#replaceSnapshot(rotted),
       onSent: (to, isInstalled) => {
         this.#core.snapshotEnded(to, isInstalled);
         this.#schedule();
@@ -534,6 +535,12 @@ export class RaftNode {
   /** Takes a snapshot now; a second call joins the first. `done` when it is durable, or an error. */
   takeSnapshot(done: SnapshotTaken): void {
     this.#snapshotter.take(done);
+  }
+
+  /** The newest one cannot be sent. Whether another one was taken shows when it is to be sent again. */
+  #replaceSnapshot(rotted: Snapshot | undefined): void {
+    if (rotted !== undefined) this.#config.snapshots.disown(rotted);
+    this.#snapshotter.take(() => {});
   }
 
   /**
@@ -954,8 +961,11 @@ export class RaftNode {
   }
 
   #onLogReplaced(manifest: SnapshotManifest, isLogKept: boolean): void {
-    const { onInfo } = this.#config.events;
+    const { snapshots, options, events } = this.#config;
+    const { onInfo } = events;
     this.#memberships.onInstalled(manifest.membership, isLogKept);
+    // What it supersedes makes room for the state, which is about to be copied from it.
+    snapshots.prune(options.snapshotsKept);
     if (isLogKept) onInfo(`the log goes on behind the snapshot of index ${manifest.index}`);
     else {
       onInfo(`installing the snapshot of index ${manifest.index}, the log begins anew behind it`);

@@ -430,7 +430,8 @@ export class Journal {
       done(undefined);
     };
     const needed = segmentHeaderBytes + frameAlignment;
-    this.#spares.take(needed, this.#currentByteLength, (error, spare) => {
+    // Small again when one has to be made: the snapshot may have left little room.
+    this.#spares.take(needed, firstSegmentBytes / 2, (error, spare) => {
       if (error !== undefined) return finish(error);
       this.#beginSegment(spare!, end, finish);
     });
@@ -600,10 +601,9 @@ export class Journal {
 
   #beginSegmentSync(bytesNeeded: number, snapshot: SnapshotEnd | undefined): void {
     const { maxSegmentFileSize } = this.#options;
-    const byteLength = Math.max(
-      Math.min(this.#segments.at(-1)!.byteLength * 2, maxSegmentFileSize),
-      alignFrame(bytesNeeded),
-    );
+    // As in `reset`: behind a snapshot there may be little room, and a start must not fail for it.
+    const usual = snapshot === undefined ? this.#currentByteLength * 2 : firstSegmentBytes;
+    const byteLength = Math.max(Math.min(usual, maxSegmentFileSize), alignFrame(bytesNeeded));
     const header = this.#nextHeader(byteLength, snapshot);
     this.#segments.push({ ...header, ...createSegmentSync(this.#options, header), indexMax: 0 });
     this.#nextOffset = segmentHeaderBytes;

@@ -7,6 +7,11 @@
 //   a ── dialled by a: messages a → b ──▶ b
 //   a ◀─ dialled by b: messages b → a ─── b
 //
+// While its own dial is down, a replica sends nothing to that peer, though the one that the peer
+// dialled may work: messages on two connections could overtake one another, and the loss of an
+// accepted connection is told to nobody, so that what went down with it would not be sent again at
+// once.
+//
 // A snapshot has a connection of its own, dialled by its sender, on which both sides speak; the bus
 // only opens it.
 //

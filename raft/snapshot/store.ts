@@ -131,6 +131,14 @@ export class SnapshotStore {
     return this.#options.files.stat(join(path, heldName)) !== undefined;
   }
 
+  /**
+   * It was found damaged: it is not among `all` any more, so that no other relies on it. Its files are left
+   * to whoever may still read them, and to be looked at; a start finds it again, behind newer ones.
+   */
+  disown(snapshot: Snapshot): void {
+    this.#all = this.#all.filter((one) => one !== snapshot);
+  }
+
   // ---------------------------------------------------------------------------- making
 
   /** A fresh empty directory, to be given to `publish` or `abandon`. Throws what the files report. */
@@ -213,7 +221,11 @@ export class SnapshotStore {
       if (writeError !== undefined) return fail(writeError);
       files.syncDirectory(directory, (syncError) => {
         if (syncError !== undefined) return fail(syncError);
-        const renameError = attempt(() => files.rename(directory, path));
+        const renameError = attempt(() => {
+          // One whose manifest rotted: `#load` left it, and a directory is not renamed over another.
+          if (files.stat(path) !== undefined) this.#discard(path);
+          files.rename(directory, path);
+        });
         if (renameError !== undefined) return fail(renameError);
         files.syncDirectory(this.#options.directory, (nameError) => {
           if (nameError !== undefined) {

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import fs from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { ClusterUnderTest, type ServerUnderTest } from './cluster-under-test.js';
@@ -77,6 +78,22 @@ describe('Snapshot installation', () => {
     await verify(load);
   });
 
+  it('a leader whose snapshot has rotted on its disk takes another one, and sends that', async () => {
+    const { server, load } = await leaveOneBehind();
+    // By itself it takes none any more then.
+    await load.stop();
+    const leader = await cluster!.leader();
+    await pause(500);
+    await eventually('no snapshot is being taken', 60_000, async () => {
+      return (await leader.info('persistence')).get('rdb_bgsave_in_progress') === '0';
+    });
+    flipByte(join(newestSnapshot(leader), 'data.db'));
+    await server.start();
+    await installedAt(server);
+    assert.match(leader.log, /data\.db has changed on disk/);
+    await verify(load);
+  });
+
   it('a server that is killed while it receives, and while it installs, catches up all the same', async () => {
     const { server, load } = await leaveOneBehind();
     for (const stage of ['receiving the snapshot', 'installing the snapshot']) {
@@ -90,6 +107,18 @@ describe('Snapshot installation', () => {
     await verify(load);
   });
 });
+
+function newestSnapshot(server: ServerUnderTest): string {
+  const directory = join(server.groupDirectory, 'snapshots');
+  const names = fs.readdirSync(directory).filter((name) => name.startsWith('snapshot-'));
+  return join(directory, names.sort().at(-1)!);
+}
+
+function flipByte(path: string): void {
+  const bytes = fs.readFileSync(path);
+  bytes[bytes.length - 100]! ^= 1;
+  fs.writeFileSync(path, bytes);
+}
 
 function digestOf(server: ServerUnderTest): string {
   const database = new Database(join(server.groupDirectory, 'live.db'), { readonly: true });

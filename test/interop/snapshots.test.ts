@@ -105,7 +105,7 @@ describe('Snapshots', () => {
       await write(2);
       most = Math.max(most, diskBytes(server.groupDirectory));
     }
-    // 80 MB were written. Log of twice the least size, 8 MiB, with its last segment and four spares;
+    // 80 MB were written. Log of twice the least size, 8 MiB, with its last segment and eight spares;
     // two snapshots and one in the making; the database with its WAL.
     assert(most < 32 * MiB + 8 * dataBytes, `${most} bytes`);
     const info = await server.info();

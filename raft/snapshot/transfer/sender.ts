@@ -12,6 +12,7 @@ import { crc32 } from 'node:zlib';
 import type { BufferPool } from '../../buffer-pool.js';
 import type { Term } from '../../core/index.js';
 import type { Clock, Connection, FileHandle, Files, Timers } from '../../effects.js';
+import { attempt } from '../../errors.js';
 import type { Snapshot, SnapshotFile } from '../store.js';
 import {
   type Chunk,
@@ -34,6 +35,8 @@ export interface SnapshotSenderOptions {
   readonly clock: Clock;
   /** The receiver has more of it. */
   readonly onProgress: () => void;
+  /** The snapshot on this disk is not what it was, or cannot be read. Followed by `onEnded`. */
+  readonly onRotted: () => void;
   /** Once. Undefined: it is installed there; else why not, as a sentence's end. */
   readonly onEnded: (trouble: string | undefined) => void;
 }
@@ -173,24 +176,34 @@ export class SnapshotSender {
 
   #finishFile(file: SnapshotFile): void {
     this.#close();
-    if (this.#fileCrc !== file.crc32) return this.#end(`${this.#pathOf(file)} has changed on disk`);
+    if (this.#fileCrc !== file.crc32) return this.#endRotted(file, 'has changed on disk');
     this.#file += 1;
     this.#chunk = 0;
     this.#fileCrc = 0;
   }
 
+  #endRotted(file: SnapshotFile, what: string): void {
+    this.#options.onRotted();
+    this.#end(`${this.#pathOf(file)} ${what}`);
+  }
+
   #read(file: SnapshotFile, position: number): void {
     const { files, pool } = this.#options;
-    const handle = this.#handle ?? openFile(files, this.#pathOf(file));
-    if (typeof handle === 'string') return this.#end(handle);
-    this.#handle = handle;
+    // In a callback an exception would end the process.
+    const openError = attempt(() => {
+      this.#handle ??= files.open(this.#pathOf(file), 'read');
+    });
+    if (openError !== undefined) {
+      return this.#endRotted(file, `cannot be opened: ${openError.message}`);
+    }
+    const handle = this.#handle!;
     const block = pool.take(chunkBytes);
     const bytes = block.buffer.subarray(0, Math.min(chunkBytes, file.byteLength - position));
     this.#isReading = true;
     handle.read(bytes, position, (error) => {
       this.#isReading = false;
       if (error !== undefined && !this.#isEnded) {
-        this.#end(`${this.#pathOf(file)} cannot be read: ${error.message}`);
+        this.#endRotted(file, `cannot be read: ${error.message}`);
       }
       if (this.#isEnded) {
         block.release();
@@ -219,14 +232,5 @@ export class SnapshotSender {
 
   #pathOf(file: SnapshotFile): string {
     return join(this.#options.snapshot.path, file.name);
-  }
-}
-
-/** In a callback an exception would end the process. */
-function openFile(files: Files, path: string): FileHandle | string {
-  try {
-    return files.open(path, 'read');
-  } catch (error) {
-    return `${path} cannot be opened: ${(error as Error).message}`;
   }
 }

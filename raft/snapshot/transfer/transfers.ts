@@ -3,7 +3,8 @@
 //
 // What fails is tried again, ever less often: the core is told only after the pause that the transfer
 // has ended, and then finds out whether the follower still needs one. Sending holds the snapshot, not
-// the taking of the next one: the next transfer sends whatever is the newest then.
+// the taking of the next one: the next transfer sends whatever is the newest then. One that has rotted
+// is not offered twice; the state is whole, and another one is taken of it.
 
 import type { BufferPool } from '../../buffer-pool.js';
 import type { LogIndex, ReplicaId, Term } from '../../core/index.js';
@@ -38,6 +39,11 @@ export interface SnapshotTransfersOptions {
   readonly install: (snapshot: Snapshot, done: (refusal: string | undefined) => void) => void;
   /** As leader: up to where `to` has the log; undefined when that is not known. */
   readonly matchOf: (to: ReplicaId) => LogIndex | undefined;
+  /**
+   * Another snapshot is needed: the newest was found not to be what it was, or to be unreadable; or,
+   * without an argument, there is none.
+   */
+  readonly onUnfit: (rotted: Snapshot | undefined) => void;
   /** A transfer to `to` has ended. */
   readonly onSent: (to: ReplicaId, isInstalled: boolean) => void;
   /** Bytes of a snapshot came from `from`. */
@@ -130,10 +136,11 @@ export class SnapshotTransfers {
   }
 
   #begin(sending: Sending, term: Term, connection: Connection): void {
-    const { store, files, pool, timers, clock, onEvent } = this.#options;
+    const { store, files, pool, timers, clock, onUnfit, onEvent } = this.#options;
     const snapshot = store.newest;
     if (snapshot === undefined) {
       connection.destroy();
+      onUnfit(undefined);
       return this.#onFailed(sending, 'there is none');
     }
     sending.release = store.acquire(snapshot);
@@ -147,6 +154,7 @@ export class SnapshotTransfers {
       timers,
       clock,
       onProgress: () => this.#tellProgress(),
+      onRotted: () => onUnfit(snapshot),
       onEnded: (trouble) => {
         if (this.#sending.get(sending.to) !== sending) return;
         if (trouble === undefined) this.#onInstalled(sending, index);

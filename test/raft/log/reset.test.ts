@@ -81,6 +81,23 @@ describe('Journal reset', () => {
     assert.deepEqual(readAll(disk, again), entriesOf(6, 7, 3));
   });
 
+  it('begins small again where a segment has to be made: there may be little room', () => {
+    for (const isAtStart of [false, true]) {
+      const disk = new Disk();
+      const options = { maxSegmentFileSize: 8 * 1024 * KiB };
+      const journal = openJournal(disk, options);
+      for (let index = 1; journal.segmentCount < 2; index += 1) {
+        append(disk, journal, entriesOf(index, index, 1, 200 * KiB));
+      }
+      assert(disk.files.list(logDirectory).every((name) => name.endsWith('.log')), 'a spare');
+      if (isAtStart) {
+        disk.kill();
+        openJournal(disk, options).resetSync(snapshot.index, snapshot.term);
+      } else reset(disk, journal);
+      assert.equal(disk.files.stat(segmentFile(3))?.byteLength, 1024 * KiB);
+    }
+  });
+
   it('does the same at a start, synchronously', () => {
     const disk = new Disk();
     filled(disk, 8);

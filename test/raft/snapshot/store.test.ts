@@ -3,6 +3,7 @@ import {
   decodeManifest,
   encodeManifest,
   type SnapshotManifest,
+  type SnapshotStore,
 } from '../../../raft/snapshot/index.js';
 import { Disk, identity, raftError } from '../log/journals.js';
 import {
@@ -228,6 +229,17 @@ describe('SnapshotStore', () => {
     });
   });
 
+  it('does not count what was disowned, until the next start', () => {
+    const disk = new Disk();
+    const store = openStore(disk);
+    const [older, newest] = [1, 2].map((index) => publish(disk, store, index));
+    store.disown(newest!);
+    assert.equal(store.newest, older);
+    store.prune(1);
+    disk.drain();
+    assert.deepEqual(indexes(openStore(disk)), [1, 2]);
+  });
+
   describe('prune', () => {
     it('keeps the newest ones', () => {
       const disk = new Disk();
@@ -364,6 +376,26 @@ describe('SnapshotStore', () => {
         if (time === 1) disk.files.flip(`${store.newest!.path}/data.db`, 2999, 1, 1);
       }
       assert.equal(store.all.length, 1);
+      assert.equal(names(disk).length, 1);
+    });
+
+    it('takes the place of one whose manifest has rotted', () => {
+      const disk = new Disk();
+      const manifest = foreignManifest();
+      const adopt = (store: SnapshotStore): void => {
+        store.adopt(receive(disk, store, manifest), manifest, (error) => {
+          assert.equal(error, undefined);
+        });
+        disk.drain();
+        assert.deepEqual(indexes(store), [50]);
+      };
+      const first = openStore(disk);
+      adopt(first);
+      disk.files.flip(`${first.newest!.path}/manifest.json`, 30);
+      const store = openStore(disk);
+      assert.deepEqual(store.all, []);
+      adopt(store);
+      assertWhole(disk, store);
       assert.equal(names(disk).length, 1);
     });
 

@@ -128,6 +128,7 @@ class Story {
       timers,
       clock,
       onProgress: () => {},
+      onRotted: () => {},
       onEnded: onlyOnce(onEnded),
     });
     sender.start();

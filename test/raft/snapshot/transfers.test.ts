@@ -28,6 +28,7 @@ class Peer {
   readonly events: string[] = [];
   readonly installed: Snapshot[] = [];
   readonly sent: (readonly [ReplicaId, boolean])[] = [];
+  readonly unfit: (Snapshot | undefined)[] = [];
   /** Snapshots that are held. */
   held = 0;
   /** How far the followers have its log. */
@@ -71,6 +72,7 @@ class Peer {
         done(undefined);
       },
       matchOf: () => this.match,
+      onUnfit: (snapshot) => this.unfit.push(snapshot),
       onSent: (to, isInstalled) => this.sent.push([to, isInstalled]),
       onHeard: () => {},
       onEvent: (level, text) => this.events.push(`${level}: ${text}`),
@@ -227,12 +229,28 @@ describe('SnapshotTransfers', () => {
     story.until(() => leader.sent.at(-1)?.[1] === true, 'a success');
   });
 
-  it('fail with a sentence when there is no snapshot', () => {
+  it('fail with a sentence when there is no snapshot, and ask for one', () => {
     const story = new Story();
     story.leader.store.newest = undefined;
     story.leader.transfers.send(followerId, 3);
     story.until(() => story.leader.sent.length === 1, 'a failure');
     assert.match(story.leader.events[0]!, /failed: there is none/);
+    assert.deepEqual(story.leader.unfit, [undefined]);
+  });
+
+  it('ask for another snapshot when theirs has rotted, and only then', () => {
+    const story = new Story();
+    const { leader } = story;
+    story.isUnreachable = true;
+    leader.transfers.send(followerId, 3);
+    story.until(() => leader.sent.length === 1, 'a failure');
+    assert.deepEqual(leader.unfit, []);
+    story.isUnreachable = false;
+    leader.machine.files.flip(`${leader.store.newest!.path}/data.db`, 10);
+    leader.transfers.send(followerId, 3);
+    story.until(() => leader.sent.length === 2, 'another failure');
+    assert.match(leader.events.at(-1)!, /data\.db has changed on disk/);
+    assert.deepEqual(leader.unfit, [leader.store.newest]);
   });
 
   it('stop with the leadership, wherever they are', () => {
