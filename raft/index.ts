@@ -91,7 +91,13 @@ export {
   type SnapshotTransfer,
   snapshotBytes,
 } from './snapshot/index.js';
-export type { CommittedEntry, SnapshotEnd, StateMachine } from './state-machine.js';
+export type {
+  CommittedEntry,
+  FileSum,
+  SnapshotEnd,
+  StateMachine,
+  WrittenSnapshot,
+} from './state-machine.js';
 export {
   createStorage,
   openStorage,

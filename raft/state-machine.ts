@@ -33,12 +33,12 @@ export interface StateMachine {
   apply(entry: CommittedEntry, contexts: readonly unknown[] | undefined): void;
   /**
    * Writes the state into the files of `directory`, which exists and is empty, while entries go on
-   * being applied; `at` is the last entry that the files include. Makes nothing durable by itself:
-   * raft syncs and checksums the files.
+   * being applied; `written` has the last entry that the files include. Makes nothing durable by itself:
+   * raft syncs the files, and sums those that the machine has not summed.
    */
   writeSnapshot(
     directory: string,
-    done: (error: Error | undefined, at: SnapshotEnd | undefined) => void,
+    done: (error: Error | undefined, written: WrittenSnapshot | undefined) => void,
   ): void;
   /**
    * Replaces the state by that of a directory that `writeSnapshot` filled. Nothing is applied or read
@@ -46,6 +46,21 @@ export interface StateMachine {
    * it is.
    */
   readSnapshot(directory: string, done: (error: Error | undefined) => void): void;
+}
+
+export interface WrittenSnapshot extends SnapshotEnd {
+  /**
+   * By file name, of files that the machine summed while it wrote them: they need not be read again,
+   * and what the disk made of them shows by the sum. Left out: none.
+   */
+  readonly sums?: ReadonlyMap<string, FileSum>;
+}
+
+/** What there is to know of a file to tell later whether it is still whole. */
+export interface FileSum {
+  readonly byteLength: number;
+  /** CRC-32 as zlib's. */
+  readonly crc32: number;
 }
 
 /** The last entry whose effects are in a snapshot. */

@@ -49,7 +49,7 @@ export { checkDatabaseCopy, type DatabaseContents, inspectMarker } from './inspe
 export { KeyspaceCounts } from './keyspace-counts.js';
 export type { MarkerVerdict } from './marker.js';
 export { keySlot, slotCount } from './slot.js';
-export type { SnapshotPoint } from './snapshot.js';
+export type { FileSum, SnapshotPoint, WrittenSnapshot } from './snapshot.js';
 export {
   type MachineEntry,
   type MachineOptions,

@@ -15,12 +15,17 @@
 // Each page is copied once ahead of its turn at most, whatever happens to the file; what `keep` costs
 // is in proportion to what is overwritten.
 //
+// What is written is summed on its way, slice by slice, so that nobody has to read it again for that. The
+// sum is that of what should be in the target: a page that got there wrong shows when it is verified.
+//
 // Slices are begun at the pace of copy-pace.ts, and none while the target is being synced, which
 // happens every 16 MiB: were it left to the end, the kernel would gather gigabytes in its cache, make
 // every writer wait that comes then, and one fsync of all of it would hold up the log's own.
 
 import { Buffer } from 'node:buffer';
+import { crc32 } from 'node:zlib';
 import type { CopyPace } from './copy-pace.js';
+import { crc32Combine } from './crc32-combine.js';
 import { pageBytes } from './database.js';
 import type { FileDone, MachineFile, MachineTimers } from './effects.js';
 
@@ -37,8 +42,13 @@ export interface PageCopyOptions {
   readonly pageCount: number;
   readonly pace: CopyPace;
   readonly timers: MachineTimers;
-  /** Called once, when nothing is under way any more; without an error also after `stop`. */
-  readonly done: FileDone;
+  /** Changes, in the first slice, what the target has otherwise than the source. */
+  readonly amend: (slice: Buffer) => void;
+  /**
+   * Called once, when nothing is under way any more; without an error also after `stop`. `crc32` is that
+   * of the target.
+   */
+  readonly done: (error: Error | undefined, crc32: number) => void;
 }
 
 export class PageCopy {
@@ -52,6 +62,8 @@ export class PageCopy {
     Buffer.allocUnsafeSlow(slicePages * pageBytes),
   );
   readonly #run = Buffer.allocUnsafeSlow(slicePages * pageBytes);
+  /** Of each slice. */
+  readonly #crcs: Uint32Array;
   #unsyncedBytes = 0;
   #isSyncing = false;
   #cancelWait: (() => void) | undefined;
@@ -62,6 +74,7 @@ export class PageCopy {
   constructor(options: PageCopyOptions) {
     this.#options = options;
     this.#isTaken = new Uint8Array(options.pageCount);
+    this.#crcs = new Uint32Array(Math.ceil(options.pageCount / slicePages));
     this.#goOn();
   }
 
@@ -112,7 +125,7 @@ export class PageCopy {
       this.#copySlice(buffer, this.#nextPage, count);
       this.#nextPage += count;
     }
-    if (this.#freeBuffers.length === laneCount) done(this.#error);
+    if (this.#freeBuffers.length === laneCount) done(this.#error, this.#crc());
   }
 
   #wait(milliseconds: number): void {
@@ -134,8 +147,16 @@ export class PageCopy {
     });
   }
 
+  #crc(): number {
+    const byteLength = this.#options.pageCount * pageBytes;
+    const sliceBytes = slicePages * pageBytes;
+    return this.#crcs.reduce((sum, crc, at) => {
+      return crc32Combine(sum, crc, Math.min(sliceBytes, byteLength - at * sliceBytes));
+    }, 0);
+  }
+
   #copySlice(buffer: Buffer<ArrayBuffer>, first: number, count: number): void {
-    const { source, target } = this.#options;
+    const { source, target, amend } = this.#options;
     const slice = buffer.subarray(0, count * pageBytes);
     const end: FileDone = (error) => {
       if (error !== undefined) this.#fail(error);
@@ -146,6 +167,8 @@ export class PageCopy {
       if (readError !== undefined) return end(readError);
       this.#fetchKept(slice, first, (fetchError) => {
         if (fetchError !== undefined) return end(fetchError);
+        if (first === 0) amend(slice);
+        this.#crcs[first / slicePages] = crc32(slice);
         target.write([slice], first * pageBytes, (writeError) => {
           this.#unsyncedBytes += slice.length;
           end(writeError);

@@ -5,8 +5,9 @@
 //   2. In one turn: commit, a checkpoint of everything in the WAL, and no more checkpoints by SQLite
 //      itself. From here on the main file is the state at the last commit; what is applied goes
 //      to the WAL.
-//   3. The main file is copied in slices (page-copy.ts), no faster than clients bear (copy-pace.ts).
-//   4. The copy leaves WAL mode; SQLite checkpoints by itself again.
+//   3. The main file is copied in slices (page-copy.ts), no faster than clients bear (copy-pace.ts), and
+//      summed on the way. The copy is not in WAL mode.
+//   4. SQLite checkpoints by itself again.
 //
 // While the copy is under way checkpoints go on, at the usual intervals, but from here: pages that one
 // would overwrite and that the copy does not have yet are copied before (`keep`). So the WAL never grows
@@ -25,7 +26,7 @@ import { checkpointPages, type Database, pageBytes } from './database.js';
 import type { MachineClock, MachineFile, MachineFiles, MachineTimers } from './effects.js';
 import { FatalMachineError } from './errors.js';
 import { PageCopy } from './page-copy.js';
-import { leaveWalMode, type SnapshotPoint } from './snapshot.js';
+import { type FileSum, leaveWalMode, type SnapshotPoint } from './snapshot.js';
 import { readChangedPages } from './wal-file.js';
 
 export interface SnapshotWriterOptions {
@@ -45,7 +46,11 @@ export interface SnapshotWriterOptions {
   /** The main file has lost bytes. Returns what to report. */
   readonly onSyncFailure: (error: Error) => Error;
   /** Called once, when nothing is under way any more. */
-  readonly done: (error: Error | undefined, at: SnapshotPoint | undefined) => void;
+  readonly done: (
+    error: Error | undefined,
+    at: SnapshotPoint | undefined,
+    sum: FileSum | undefined,
+  ) => void;
 }
 
 export class SnapshotWriter {
@@ -54,6 +59,9 @@ export class SnapshotWriter {
   #target: MachineFile | undefined;
   #wal: MachineFile | undefined;
   #pages: PageCopy | undefined;
+  #byteLength = 0;
+  /** Of the copy, when it is whole. */
+  #sum: FileSum | undefined;
   /** Of the main file after the last checkpoint. */
   #modifiedNs: bigint | undefined;
   #areCheckpointsOurs = false;
@@ -112,6 +120,7 @@ export class SnapshotWriter {
       if (byteLength === 0 || byteLength % pageBytes !== 0) {
         throw new Error(`live.db has ${byteLength} bytes, which are no whole pages`);
       }
+      this.#byteLength = byteLength;
       this.#target = files.open(targetPath, 'create');
       this.#wal = files.open(`${databasePath}-wal`, 'read');
       this.#pages = new PageCopy({
@@ -120,7 +129,8 @@ export class SnapshotWriter {
         pageCount: byteLength / pageBytes,
         pace: new CopyPace({ clock, appliedBytes }),
         timers,
-        done: (error) => this.#onCopied(error),
+        amend: leaveWalMode,
+        done: (error, crc32) => this.#onCopied(error, crc32),
       });
     } catch (error) {
       this.#failure ??= error as Error;
@@ -128,12 +138,12 @@ export class SnapshotWriter {
     }
   }
 
-  #onCopied(error: Error | undefined): void {
+  #onCopied(error: Error | undefined, crc32: number): void {
     this.#failure ??= error;
     if (this.#failure === undefined) {
       try {
         this.#assertUnmoved();
-        leaveWalMode(this.#target as MachineFile);
+        this.#sum = { byteLength: this.#byteLength, crc32 };
       } catch (finishError) {
         this.#failure = finishError as Error;
       }
@@ -147,8 +157,11 @@ export class SnapshotWriter {
     this.#target?.closeSync();
     this.#wal?.closeSync();
     const failure = this.#failure;
-    if (failure === undefined) done(undefined, this.#at);
-    else done(failure instanceof FatalMachineError ? failure : snapshotError(failure), undefined);
+    if (failure === undefined) done(undefined, this.#at, this.#sum);
+    else {
+      const error = failure instanceof FatalMachineError ? failure : snapshotError(failure);
+      done(error, undefined, undefined);
+    }
     for (const callback of this.#endCallbacks) callback();
   }
 

@@ -6,7 +6,6 @@
 
 import { Buffer } from 'node:buffer';
 import { Database } from './database.js';
-import type { MachineFile } from './effects.js';
 import { readMeta } from './schema.js';
 
 /** The last entry that a snapshot includes. */
@@ -17,8 +16,21 @@ export interface SnapshotPoint {
   readonly stamp: number;
 }
 
+/** What there is to know of a file to tell later whether it is still whole. */
+export interface FileSum {
+  readonly byteLength: number;
+  readonly crc32: number;
+}
+
+export interface WrittenSnapshot extends SnapshotPoint {
+  /** By the file's name in the directory. Of what was handed to the disk. */
+  readonly sums: ReadonlyMap<string, FileSum>;
+}
+
+export const snapshotFileName = 'data.db';
+
 export function snapshotPath(directory: string): string {
-  return `${directory}/data.db`;
+  return `${directory}/${snapshotFileName}`;
 }
 
 /**
@@ -38,7 +50,10 @@ export function checkSnapshot(path: string): void {
 const rollbackMode = Buffer.from([1, 1]);
 const modeOffset = 18;
 
-/** Takes a whole copy of a database in WAL mode, with nothing in the WAL, out of that mode. */
-export function leaveWalMode(file: MachineFile): void {
-  file.writeSync(rollbackMode, modeOffset);
+/**
+ * `begin` is the first page, or more, of a whole copy of a database in WAL mode, with nothing in the WAL:
+ * takes it out of that mode.
+ */
+export function leaveWalMode(begin: Buffer): void {
+  rollbackMode.copy(begin, modeOffset);
 }

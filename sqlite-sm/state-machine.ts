@@ -61,7 +61,12 @@ import { KeyspaceCounts } from './keyspace-counts.js';
 import { createEmptyDatabase, LiveDatabase, removeDatabaseFiles } from './live-database.js';
 import { checkMarker, removeMarker, writeMarker } from './marker.js';
 import { readMeta } from './schema.js';
-import { checkSnapshot, type SnapshotPoint, snapshotPath } from './snapshot.js';
+import {
+  checkSnapshot,
+  snapshotFileName,
+  snapshotPath,
+  type WrittenSnapshot,
+} from './snapshot.js';
 import { SnapshotWriter } from './snapshot-writer.js';
 
 /** How long applied entries may wait for their commit to SQLite. */
@@ -484,14 +489,15 @@ export class SqliteStateMachine {
 
   /**
    * Writes the state into `directory`, which exists and is empty, while entries go on being applied:
-   * `at` is the last entry that it includes, one between the call and `done`. Nothing is durable then.
+   * `written` has the last entry that it includes, one between the call and `done`, and the sums of its
+   * files. Nothing is durable then.
    *
    * One at a time. After an error the machine goes on as if nothing had been, unless it is a
    * `FatalMachineError`: then live.db itself is not what was written, and the owner ends the process.
    */
   writeSnapshot(
     directory: string,
-    done: (error: Error | undefined, at: SnapshotPoint | undefined) => void,
+    done: (error: Error | undefined, written: WrittenSnapshot | undefined) => void,
   ): void {
     this.#assertOpen();
     assert(this.#snapshot === undefined, 'One snapshot at a time');
@@ -509,9 +515,10 @@ export class SqliteStateMachine {
       },
       appliedBytes: () => this.#appliedBytes,
       onSyncFailure: (error) => this.#onSyncFailure(error),
-      done: (error, at) => {
+      done: (error, at, sum) => {
         this.#snapshot = undefined;
-        done(error, at);
+        if (at === undefined || sum === undefined) return done(error, undefined);
+        done(undefined, { ...at, sums: new Map([[snapshotFileName, sum]]) });
       },
     });
   }

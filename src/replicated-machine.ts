@@ -4,7 +4,7 @@
 // the state machine answers by position; the command at that position is settled with the answer,
 // unless it was told OK when the entry was committed: then the answer must be no other.
 
-import type { CommittedEntry, SnapshotEnd, StateMachine } from '../raft/index.js';
+import type { CommittedEntry, StateMachine, WrittenSnapshot } from '../raft/index.js';
 import { okReply, type Reply } from '../resp/index.js';
 import {
   decodeRecord,
@@ -89,11 +89,11 @@ export class ReplicatedMachine implements StateMachine {
 
   writeSnapshot(
     directory: string,
-    done: (error: Error | undefined, at: SnapshotEnd | undefined) => void,
+    done: (error: Error | undefined, written: WrittenSnapshot | undefined) => void,
   ): void {
-    this.#machine.writeSnapshot(directory, (error, at) => {
+    this.#machine.writeSnapshot(directory, (error, written) => {
       if (error instanceof FatalMachineError) this.#onFatal(error);
-      else done(error, at);
+      else done(error, written);
     });
   }
 

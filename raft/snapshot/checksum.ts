@@ -4,12 +4,8 @@
 // a turn.
 
 import { crc32 } from 'node:zlib';
-import type { FileHandle, Files } from '../effects.js';
-
-export interface FileSum {
-  readonly byteLength: number;
-  readonly crc32: number;
-}
+import type { Done, FileHandle, Files } from '../effects.js';
+import type { FileSum } from '../state-machine.js';
 
 const sliceBytes = 1024 * 1024;
 const nothing: FileSum = Object.freeze({ byteLength: 0, crc32: 0 });
@@ -45,6 +41,27 @@ export function sumFile(
     });
   }
   next();
+}
+
+/** Makes a file durable that was summed as it was written. Fails when it has another length. */
+export function syncSummedFile(
+  files: Files,
+  path: string,
+  { byteLength }: FileSum,
+  done: Done,
+): void {
+  let file: FileHandle;
+  try {
+    const found = lengthOf(files, path);
+    if (found !== byteLength) throw new Error(`it has ${found} bytes, expected ${byteLength}`);
+    file = files.open(path, 'read');
+  } catch (error) {
+    return done(error as Error);
+  }
+  file.sync((error) => {
+    file.closeSync();
+    done(error);
+  });
 }
 
 /** As `sumFile`, at a start. Throws what the files report. */

@@ -135,15 +135,15 @@ export class Snapshotter {
     } catch (error) {
       return this.#fail(error as Error);
     }
-    machine.writeSnapshot(directory, (error, at) => {
+    machine.writeSnapshot(directory, (error, written) => {
       if (this.#isStopped) return;
       if (error !== undefined) {
         store.abandon(directory);
         return this.#fail(error);
       }
-      assert(at !== undefined && at.index <= machine.appliedIndex);
-      const membership = this.#config.membershipAt(at.index);
-      store.publish(directory, { ...at, membership }, (publishError, snapshot) => {
+      assert(written !== undefined && written.index <= machine.appliedIndex);
+      const membership = this.#config.membershipAt(written.index);
+      store.publish(directory, { ...written, membership }, (publishError, snapshot) => {
         if (this.#isStopped) return;
         if (publishError !== undefined) return this.#fail(publishError);
         this.#succeed(snapshot!);

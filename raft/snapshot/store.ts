@@ -6,7 +6,7 @@
 //
 // A snapshot has its name only when everything in it is on the disk:
 //
-//   1. the files, summed and synced        3. its new name      (rename)
+//   1. the files, synced and summed        3. its new name      (rename)
 //   2. the manifest, synced; the directory 4. durable           (sync of `snapshots/`)
 //
 // so a crash at any point leaves the old ones, or the old ones and a whole new one. Only after step 4
@@ -23,7 +23,8 @@ import type { Chance, Clock, Done, FileHandle, Files } from '../effects.js';
 import { attempt, diskError, RaftError } from '../errors.js';
 import type { ReplicaIdentity } from '../identity.js';
 import type { Membership } from '../membership.js';
-import { type FileSum, sumFile, sumFileSync } from './checksum.js';
+import type { FileSum } from '../state-machine.js';
+import { sumFile, sumFileSync, syncSummedFile } from './checksum.js';
 import {
   decodeManifest,
   encodeManifest,
@@ -53,6 +54,8 @@ export interface SnapshotHead {
   readonly term: Term;
   readonly stamp: number;
   readonly membership: Membership;
+  /** By name, of the files that the state machine has summed. */
+  readonly sums?: ReadonlyMap<string, FileSum>;
 }
 
 type Published = (error: Error | undefined, snapshot: Snapshot | undefined) => void;
@@ -168,7 +171,7 @@ export class SnapshotStore {
       names = files.list(temporary).toSorted();
     });
     if (listError !== undefined) return fail(listError);
-    this.#sum(temporary, names, [], (error, found) => {
+    this.#sum(temporary, names, head.sums ?? new Map(), [], (error, found) => {
       if (error !== undefined) return fail(error);
       const manifest: SnapshotManifest = {
         format: 1,
@@ -186,19 +189,25 @@ export class SnapshotStore {
     });
   }
 
-  /** Sums and syncs the files, one after another. */
+  /** Syncs the files, one after another, and sums those of which the sum is not known. */
   #sum(
     directory: string,
     names: readonly string[],
+    known: ReadonlyMap<string, FileSum>,
     found: readonly SnapshotFile[],
     done: (error: Error | undefined, found: readonly SnapshotFile[]) => void,
   ): void {
     const name = names[found.length];
     if (name === undefined) return done(undefined, found);
-    sumFile(this.#options.files, join(directory, name), { isSynced: true }, (error, sum) => {
+    const { files } = this.#options;
+    const path = join(directory, name);
+    const onSummed = (error: Error | undefined, sum: FileSum): void => {
       if (error !== undefined) return done(error, found);
-      this.#sum(directory, names, [...found, { name, ...sum }], done);
-    });
+      this.#sum(directory, names, known, [...found, { name, ...sum }], done);
+    };
+    const sum = known.get(name);
+    if (sum === undefined) sumFile(files, path, { isSynced: true }, onSummed);
+    else syncSummedFile(files, path, sum, (error) => onSummed(error, sum));
   }
 
   /** The files in `directory` are durable: manifest, name, `done`. */

@@ -146,9 +146,11 @@ function applyWithin(machine: SqliteStateMachine, log: Log, bound: Bound): void 
 
 function writeSnapshot(machine: SqliteStateMachine, target: string): Promise<PastState> {
   return new Promise((resolve, reject) => {
-    machine.writeSnapshot(target, (error, at) => {
-      if (at === undefined) reject(error);
-      else resolve(at);
+    machine.writeSnapshot(target, (error, written) => {
+      if (written === undefined) return reject(error);
+      // Without the sums: what is made of the files is a copy, and is to be read.
+      const { index, term, stamp } = written;
+      resolve({ index, term, stamp });
     });
   });
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
+import { crc32 } from 'node:zlib';
 import { CopyPace } from '../../sqlite-sm/copy-pace.js';
 import { pageBytes } from '../../sqlite-sm/database.js';
 import type { FileDone, MachineFile } from '../../sqlite-sm/index.js';
@@ -80,6 +81,7 @@ class CopyUnderTest {
   #nowMs = 0;
   /** Of `done`. */
   readonly results: (Error | undefined)[] = [];
+  sum = 0;
 
   /** By default the clock goes on so fast that the copy is never held up. */
   constructor(pageCount: number, msPerQuestion = 1000) {
@@ -102,7 +104,11 @@ class CopyUnderTest {
         appliedBytes: () => this.#nowMs,
       }),
       timers: this.timers,
-      done: (error) => this.results.push(error),
+      amend: (slice) => this.#amend(slice),
+      done: (error, sum) => {
+        this.results.push(error);
+        this.sum = sum;
+      },
     });
   }
 
@@ -129,7 +135,14 @@ class CopyUnderTest {
 
   assertWhole(): void {
     assert.deepEqual(this.results, [undefined]);
-    assert(this.target.bytes.equals(this.original));
+    const wanted = Buffer.from(this.original);
+    this.#amend(wanted);
+    assert(this.target.bytes.equals(wanted));
+    assert.equal(this.sum, crc32(wanted));
+  }
+
+  #amend(slice: Buffer): void {
+    slice.writeUInt32LE(0xabcd_ef01, 20);
   }
 }
 

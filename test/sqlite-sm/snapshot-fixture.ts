@@ -3,12 +3,15 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { crc32 } from 'node:zlib';
 import type {
   DataCommand,
   MachineEntry,
   MachineOptions,
   SnapshotPoint,
   SqliteStateMachine,
+  WrittenSnapshot,
 } from '../../sqlite-sm/index.js';
 import { encodeBatch, makeDirectory, openMachine, type SeededRandom } from './machine-fixture.js';
 
@@ -73,9 +76,10 @@ export function startSnapshot(machine: SqliteStateMachine): SnapshotResult {
     at: undefined,
     isDone: false,
   };
-  machine.writeSnapshot(result.directory, (error, at) => {
+  machine.writeSnapshot(result.directory, (error, written) => {
     assert(!result.isDone, 'done was called twice');
-    assert((error === undefined) !== (at === undefined));
+    assert((error === undefined) !== (written === undefined));
+    const at = written === undefined ? undefined : pointOf(result.directory, written);
     Object.assign(result, { error, at, isDone: true });
   });
   assert(!result.isDone, 'done was called before writeSnapshot returned');
@@ -86,11 +90,21 @@ export function startSnapshot(machine: SqliteStateMachine): SnapshotResult {
 export function takeSnapshot(machine: SqliteStateMachine): Promise<SnapshotResult> {
   return new Promise((resolve, reject) => {
     const directory = makeDirectory();
-    machine.writeSnapshot(directory, (error, at) => {
-      if (error === undefined) resolve({ directory, error, at, isDone: true });
-      else reject(error);
+    machine.writeSnapshot(directory, (error, written) => {
+      if (written === undefined) reject(error);
+      else resolve({ directory, error, at: pointOf(directory, written), isDone: true });
     });
   });
+}
+
+/** Its sums are those of all files. */
+function pointOf(directory: string, { sums, ...at }: WrittenSnapshot): SnapshotPoint {
+  assert.deepEqual([...sums.keys()], fs.readdirSync(directory));
+  for (const [name, sum] of sums) {
+    const bytes = fs.readFileSync(path.join(directory, name));
+    assert.deepEqual(sum, { byteLength: bytes.length, crc32: crc32(bytes) });
+  }
+  return at;
 }
 
 export function readSnapshot(machine: SqliteStateMachine, directory: string): Promise<void> {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { crc32 } from 'node:zlib';
 import {
   decodeManifest,
   encodeManifest,
   type SnapshotManifest,
   type SnapshotStore,
 } from '../../../raft/snapshot/index.js';
+import type { FileSum } from '../../../raft/state-machine.js';
 import { Disk, identity, raftError } from '../log/journals.js';
 import {
   assertWhole,
@@ -86,6 +88,47 @@ describe('SnapshotStore', () => {
     disk.kill();
     openStore(disk);
     assert.deepEqual(names(disk), [`receiving-${manifest.snapshotId}`]);
+  });
+
+  describe('of a file that the state machine has summed', () => {
+    const content = contentOf(7);
+    const right = { byteLength: content.length, crc32: crc32(content) };
+
+    function publishSummed(disk: Disk, store: SnapshotStore, sum: FileSum): Error | undefined {
+      const temporary = store.begin();
+      writeFile(disk, `${temporary}/data.db`, content);
+      writeFile(disk, `${temporary}/more`, Buffer.from('not summed'));
+      let error: Error | undefined;
+      store.publish(temporary, { ...headAt(7), sums: new Map([['data.db', sum]]) }, (given) => {
+        error = given;
+      });
+      disk.drain();
+      return error;
+    }
+
+    it('believes the sum, and makes the file durable', () => {
+      const disk = new Disk();
+      assert.equal(publishSummed(disk, openStore(disk), right), undefined);
+      disk.powerCut('none');
+      const again = openStore(disk);
+      assert.deepEqual(again.newest!.manifest.files[0], { name: 'data.db', ...right });
+      assert.equal(again.verifySync(again.newest!), undefined);
+    });
+
+    it('finds out later when the file is not what was summed', () => {
+      const disk = new Disk();
+      const store = openStore(disk);
+      assert.equal(publishSummed(disk, store, { ...right, crc32: 1 }), undefined);
+      assert.match(store.verifySync(store.newest!)?.message ?? '', /"data\.db" has changed/);
+    });
+
+    it('refuses a file of another length, and leaves nothing of it', () => {
+      const disk = new Disk();
+      const store = openStore(disk);
+      const error = publishSummed(disk, store, { ...right, byteLength: 4000 });
+      assert.match(error?.message ?? '', /it has 3000 bytes, expected 4000/);
+      assert.deepEqual([store.all, names(disk)], [[], []]);
+    });
   });
 
   it('reports every failure, leaves nothing of it, and the next one succeeds', () => {
