@@ -82,7 +82,8 @@ async function main(): Promise<void> {
     figures.push(...found);
   }
   const date = new Date().toISOString().slice(0, 10);
-  const head = `Measured on ${date}, a database of ${gib} GiB. ${describeMachine(directory)}.\n\n`;
+  const what = `a database of ${gib} GiB, rounds: ${rounds}, each load for ${seconds} s or longer`;
+  const head = `Measured on ${date}: ${what}. ${describeMachine(directory)}.\n\n`;
   const report = `${head}${figureTable(figures)}`;
   process.stdout.write(report);
   if (only !== undefined || gib < fullGib) return;
