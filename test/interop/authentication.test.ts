@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { ClusterUnderTest, type ServerUnderTest } from './cluster-under-test.js';
+import { ClusterUnderTest, runHolt, type ServerUnderTest } from './cluster-under-test.js';
 import { type ErrorAnswer, RespConnection } from './resp-connection.js';
 import { runProgram } from './run-program.js';
 
@@ -105,6 +105,19 @@ describe('Authentication', () => {
       assert.match(wrong.stdout + wrong.stderr, /WRONGPASS/);
       const right = await runProgram('redis-cli', [...args, '-a', password, 'SET', 'a', '1']);
       assert.equal(right.stdout, 'OK\n');
+    });
+
+    it('a backup needs it, too', async () => {
+      assert.equal(await leader.call('SET', 'kept', '1'), 'OK');
+      const to = join(cluster.directory, 'backup');
+      const args = ['backup', '--connect', leader.address, '--to', to];
+      const refused = await runHolt(args);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /NOAUTH/);
+      assert(!fs.existsSync(to));
+      const taken = await runHolt(args, { HOLT_REQUIREPASS: password });
+      assert.equal(taken.code, 0, taken.stderr);
+      assert.deepEqual(fs.readdirSync(to).sort(), ['data.db', 'manifest.json']);
     });
   });
 

@@ -8,8 +8,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ClusterUnderTest, runHolt } from './cluster-under-test.js';
-import { eventually } from './eventually.js';
+import { ClusterUnderTest, runHolt, type ServerUnderTest } from './cluster-under-test.js';
+import { eventually, pause } from './eventually.js';
 import { freeBasePorts } from './free-ports.js';
 import { RespConnection } from './resp-connection.js';
 
@@ -185,10 +185,26 @@ describe('Backup and restore', () => {
     assert.match(onto.stderr, /has a server already/);
   });
 
-  it('goes back behind a FLUSHALL, by the index of an entry', async () => {
+  /** What `--until` may be given to go back to now. */
+  const moments: Record<string, (leader: ServerUnderTest) => Promise<string>> = {
+    'the index of an entry': async (leader) => {
+      return (await leader.info('raft')).get('raft_applied_index')!;
+    },
+    'a time': async () => {
+      const now = new Date().toISOString();
+      // What follows is not of the same millisecond.
+      await pause(20);
+      return now;
+    },
+  };
+  for (const [kind, moment] of Object.entries(moments)) {
+    it(`goes back behind a FLUSHALL, by ${kind}`, () => goBackTo(moment));
+  }
+
+  async function goBackTo(moment: (leader: ServerUnderTest) => Promise<string>): Promise<void> {
     const leader = await cluster.leader();
     await cluster.converged();
-    const before = Number((await leader.info('raft')).get('raft_applied_index'));
+    const before = await moment(leader);
     assert.equal(await leader.call('FLUSHALL'), 'OK');
     await cluster.converged();
     const [follower] = await cluster.followers();
@@ -198,7 +214,7 @@ describe('Backup and restore', () => {
       follower!.directory,
       await freeBasePorts(1),
       '--until',
-      String(before),
+      before,
     );
     assert.equal(await restored.call('DBSIZE'), keyCount);
     restored.close();
@@ -206,7 +222,7 @@ describe('Backup and restore', () => {
     await follower!.start();
     assert.equal(await leader.call('SET', 'after', '1'), 'OK');
     await cluster.converged();
-  });
+  }
 
   it('makes the one survivor a cluster of its own, once it is confirmed', async () => {
     await cluster.converged();
