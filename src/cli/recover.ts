@@ -9,7 +9,7 @@
 //   new ids, group-1/ with a snapshot of the whole log           in their place
 
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { nodeFiles } from '../../raft/index.js';
 import { addressText } from '../address.js';
@@ -39,10 +39,13 @@ export interface RecoverArguments {
 
 const group = 1;
 const confirmation = 'recover';
+/** Between the name that the old files had and the time of the recovery. */
+const keptInfix = '.before-recovery-';
 
 /** Throws `DirectoryError` or `RaftError`. */
 export async function runRecover(args: RecoverArguments): Promise<void> {
   const identity = readIdentity(args.dir);
+  checkNotCutShort(args.dir);
   const source = openOwnSource(args.dir, group);
   try {
     const ofSnapshot = source.snapshots.at(-1)?.manifest.index ?? 0;
@@ -63,6 +66,22 @@ export async function runRecover(args: RecoverArguments): Promise<void> {
   } finally {
     source.close();
   }
+}
+
+/** A recovery that ended between its renames has moved the old files and put nothing in their place. */
+function checkNotCutShort(directory: string): void {
+  const wanted = groupDirectory(directory, group);
+  if (fs.existsSync(wanted)) return;
+  const kept = fs
+    .readdirSync(directory)
+    .filter((name) => name.startsWith(`${basename(wanted)}${keptInfix}`))
+    .sort()
+    .at(-1);
+  if (kept === undefined) return;
+  throw new DirectoryError(
+    `Cannot recover: an earlier recovery was cut short. Rename "${join(directory, kept)}" back to ` +
+      `"${wanted}", and try again`,
+  );
 }
 
 /** Returns the index of the state, and where the old files are. */
@@ -122,7 +141,7 @@ function successorOf(own: GroupMember): Identity {
 /** Returns where they are. */
 function keepOldFiles(directory: string): string {
   const time = new Date().toISOString().replaceAll(/[:.]/g, '-');
-  const kept = `${groupDirectory(directory, group)}.before-recovery-${time}`;
+  const kept = `${groupDirectory(directory, group)}${keptInfix}${time}`;
   fs.copyFileSync(identityPath(directory), join(groupDirectory(directory, group), 'identity.json'));
   fs.renameSync(groupDirectory(directory, group), kept);
   return kept;

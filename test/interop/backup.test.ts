@@ -234,6 +234,14 @@ describe('Backup and restore', () => {
     for (const { number, address } of cluster.servers) {
       assert.equal(unconfirmed.stdout.includes(address), number !== survivor.number);
     }
+    // As when an earlier one ended between its renames.
+    const { groupDirectory } = survivor;
+    const kept = `${groupDirectory}.before-recovery-2026-01-01T00-00-00-000Z`;
+    fs.renameSync(groupDirectory, kept);
+    const cutShort = await runHolt(['recover', '--dir', survivor.directory, '--yes']);
+    assert.equal(cutShort.code, 1);
+    assert.match(cutShort.stderr, /Rename ".*\.before-recovery-2026.*" back to ".*group-1"/);
+    fs.renameSync(kept, groupDirectory);
     const result = await runHolt(['recover', '--dir', survivor.directory, '--yes']);
     assert.equal(result.code, 0, result.stderr);
     assert(fs.readdirSync(survivor.directory).some((name) => name.includes('before-recovery')));
