@@ -61,12 +61,7 @@ import { KeyspaceCounts } from './keyspace-counts.js';
 import { createEmptyDatabase, LiveDatabase, removeDatabaseFiles } from './live-database.js';
 import { checkMarker, removeMarker, writeMarker } from './marker.js';
 import { readMeta } from './schema.js';
-import {
-  checkSnapshot,
-  snapshotFileName,
-  snapshotPath,
-  type WrittenSnapshot,
-} from './snapshot.js';
+import { checkSnapshot, snapshotFileName, snapshotPath, type WrittenSnapshot } from './snapshot.js';
 import { SnapshotWriter } from './snapshot-writer.js';
 
 /** How long applied entries may wait for their commit to SQLite. */

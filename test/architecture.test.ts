@@ -66,7 +66,7 @@ const layers: readonly { readonly folder: string; readonly may: readonly RegExp[
   { folder: 'raft', may: [/^raft\//, /^node:/] },
   {
     folder: 'sqlite-sm',
-    may: [/^resp\/index\.ts$/, /^better-sqlite3$/, /^node:(assert|buffer|crypto)/],
+    may: [/^resp\/index\.ts$/, /^better-sqlite3$/, /^node:(assert|buffer|crypto|zlib)/],
   },
   {
     folder: 'src',

@@ -210,12 +210,7 @@ describe('Backup and restore', () => {
     const [follower] = await cluster.followers();
     await follower!.stop();
 
-    const restored = await restore(
-      follower!.directory,
-      await freeBasePorts(1),
-      '--until',
-      before,
-    );
+    const restored = await restore(follower!.directory, await freeBasePorts(1), '--until', before);
     assert.equal(await restored.call('DBSIZE'), keyCount);
     restored.close();
     // The source was only read: it goes on as the follower it was.

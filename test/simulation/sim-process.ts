@@ -152,6 +152,7 @@ export class SimProcess {
       cacheBytes: 256 * 1024,
       files: server.machineDisk.files,
       timers: this.timers,
+      clock: this.#server.clock,
       random,
       restoreFrom: () => {
         const snapshot = findRestorable(snapshots, journal, (text) => server.tell(text));

@@ -89,7 +89,10 @@ describe('Journal reset', () => {
       for (let index = 1; journal.segmentCount < 2; index += 1) {
         append(disk, journal, entriesOf(index, index, 1, 200 * KiB));
       }
-      assert(disk.files.list(logDirectory).every((name) => name.endsWith('.log')), 'a spare');
+      assert(
+        disk.files.list(logDirectory).every((name) => name.endsWith('.log')),
+        'a spare',
+      );
       if (isAtStart) {
         disk.kill();
         openJournal(disk, options).resetSync(snapshot.index, snapshot.term);
