@@ -10,7 +10,6 @@ import type { Logger } from 'pino';
 import {
   BufferPool,
   Bus,
-  type Fate,
   type FileIdentity,
   findRestorable,
   type Membership,
@@ -28,7 +27,6 @@ import {
   type Storage,
   snapshotBytes,
 } from '../raft/index.js';
-import { isErrorReply, okReply, type Reply } from '../resp/index.js';
 import { FatalMachineError, SqliteStateMachine } from '../sqlite-sm/index.js';
 import { exposedHost, networkOn, parseBind } from './bind-addresses.js';
 import { BlockedClients } from './client/blocked-clients.js';
@@ -36,12 +34,11 @@ import { ClientPort } from './client/client-port.js';
 import type { CommandLog } from './client/command-log.js';
 import { serverCommands } from './client/commands/index.js';
 import type { ServerContext } from './client/commands/table.js';
-import type { PendingCommand } from './client/connection.js';
 import { Dispatcher } from './client/dispatcher.js';
-import { clusterDownReply, movedReply, uncertainReply } from './client/error-replies.js';
 import { ExecutionTimes } from './client/execution-times.js';
 import { type LatencyEventName, LatencyMonitor } from './client/latency-monitor.js';
 import { SlowLog } from './client/slow-log.js';
+import { WaitingConnections } from './client/waiting-connections.js';
 import { announcedMembers } from './cluster/announced.js';
 import { askIntroduction } from './cluster/introduction.js';
 import { MemberAdministration } from './cluster/member-administration.js';
@@ -50,10 +47,11 @@ import { Topology } from './cluster/topology.js';
 import { ConfirmedReads } from './confirmed-reads.js';
 import { DiskWatch } from './disk-watch.js';
 import { freeBytes, machineFiles } from './files.js';
-import { Housekeeping, InternalCommand } from './housekeeping.js';
+import { Housekeeping } from './housekeeping.js';
 import type { GroupMember } from './identity.js';
-import { limits, type ServerOptions } from './options.js';
-import { type CommandContext, ReplicatedMachine } from './replicated-machine.js';
+import type { ServerOptions } from './options.js';
+import { ReplicatedMachine } from './replicated-machine.js';
+import { Replies } from './replies.js';
 import { restoreProgress } from './restore-progress.js';
 import { type SettingCheck, Settings } from './settings.js';
 import { SnapshotLeases } from './snapshot-leases.js';
@@ -85,12 +83,6 @@ export interface ReplicaEvents {
   onFatal(error: Error): void;
 }
 
-interface Stranded {
-  readonly pending: PendingCommand;
-  /** Monotonic clock, milliseconds. */
-  readonly until: number;
-}
-
 const sampleMs = 1000;
 /** The event loop is late when this timer is. */
 const loopCheckMs = 100;
@@ -112,19 +104,18 @@ export class Replica {
   readonly #times: ExecutionTimes;
   readonly #blocked = new BlockedClients();
   readonly #disk: DiskWatch;
+  readonly #waiting: WaitingConnections;
   readonly #clients: ClientPort;
   readonly #snapshots: SnapshotStore;
   readonly #leases: SnapshotLeases;
   readonly #machine: SqliteStateMachine;
   readonly #reads: ConfirmedReads;
+  readonly #replies: Replies;
   readonly #node: RaftNode;
   readonly #housekeeping: Housekeeping;
   readonly #sampleTimer: NodeJS.Timeout;
   readonly #loopTimer: NodeJS.Timeout;
   #loopCheckedMs = nodeClock.monotonicMs();
-  /** Commands that certainly have no effect, whose clients are told the leader once there is one. */
-  #stranded: Stranded[] = [];
-  #strandedTimer: NodeJS.Timeout | undefined;
 
   /** Opens the replica's files, connects it to its peers and to clients. */
   static async start(config: ReplicaConfig, log: Logger, events: ReplicaEvents): Promise<Replica> {
@@ -198,16 +189,32 @@ export class Replica {
     this.#machine = openMachine(config, this.#statistics, log, events, () =>
       snapshotToRestore(this.#snapshots, storage.journal, log),
     );
+    this.#waiting = new WaitingConnections({
+      settings: this.#settings.values,
+      timers: nodeTimers,
+      monotonicMs: () => nodeClock.monotonicMs(),
+    });
     this.#clients = new ClientPort({
       addresses: parseBind(config.options.bind),
       port: config.self.clientPort,
       settings: this.#settings.values,
       statistics: this.#statistics,
       blocked: this.#blocked,
+      waiting: this.#waiting,
       nowMs: () => nodeClock.wallMs(),
-      monotonicMs: () => nodeClock.monotonicMs(),
       runReads: (reads) => this.#reads.run(reads),
       onEvent: (level, text, fields) => log[level](fields, text),
+    });
+    this.#replies = new Replies({
+      node: () => this.#node,
+      topology: this.#topology,
+      waiting: this.#waiting,
+      blocked: this.#blocked,
+      statistics: this.#statistics,
+      settings: config.options,
+      timers: nodeTimers,
+      monotonicMs: () => nodeClock.monotonicMs(),
+      runReads: (reads) => this.#reads.run(reads),
     });
     this.#reads = new ConfirmedReads({
       machine: this.#machine,
@@ -215,11 +222,11 @@ export class Replica {
       times: this.#times,
       nowMicroseconds,
       isReadable: () => !this.#node.isInstalling,
-      redirect: (pending) => this.#onReadsRedirected([pending]),
-      settle: (pending, reply) => this.#settle(pending, reply),
-      requestTick: (pending) => this.#requestTick(pending),
+      redirect: (pending) => this.#replies.onReadsRedirected([pending]),
+      settle: (pending, reply) => this.#replies.settle(pending, reply),
+      requestTick: (pending) => this.#replies.requestTick(pending),
       later: (callback) => this.#afterTurn(callback),
-      flush: () => this.#clients.flush(),
+      flush: () => this.#waiting.flush(),
     });
     this.#node = new RaftNode({
       identity,
@@ -231,7 +238,7 @@ export class Replica {
       transport: bus,
       machine: new ReplicatedMachine({
         machine: this.#machine,
-        settle: (context, reply) => this.#onReply(context, reply),
+        settle: (context, reply) => this.#replies.onReply(context, reply),
         onBrokenPromise: ({ command }, reply) =>
           log.error(
             { command: command?.name, reply },
@@ -248,14 +255,14 @@ export class Replica {
       events: {
         onLeadershipChange: () => this.#onLeadershipChange(),
         onMembershipChange: (membership) => this.#onMembershipChange(membership),
-        onCommandsDropped: (contexts, fate) => this.#onCommandsDropped(contexts, fate),
-        onCommitted: (index, contexts) => this.#onCommitted(index, contexts),
-        onReadable: (contexts, clockMs) => this.#onReadable(contexts, clockMs),
-        onReadsDropped: (contexts) => this.#strand(contexts as readonly PendingCommand[]),
-        onReadsRedirected: (contexts) => this.#onReadsRedirected(contexts),
+        onCommandsDropped: (contexts, fate) => this.#replies.onCommandsDropped(contexts, fate),
+        onCommitted: (index, contexts) => this.#replies.onCommitted(index, contexts),
+        onReadable: (contexts, clockMs) => this.#replies.onReadable(contexts, clockMs),
+        onReadsDropped: (contexts) => this.#replies.onReadsDropped(contexts),
+        onReadsRedirected: (contexts) => this.#replies.onReadsRedirected(contexts),
         onSnapshot: (event) => logSnapshot(log, event),
-        onApplied: () => this.#onApplied(),
-        onTurn: () => this.#onTurn(),
+        onApplied: () => this.#replies.onApplied(),
+        onTurn: () => this.#replies.onTurn(),
         onLogWritten: (milliseconds) => this.#addLatency('aof-fsync-always', milliseconds),
         onFatal: (error) => events.onFatal(error),
         onWarning: (text) => log.warn(text),
@@ -284,7 +291,7 @@ export class Replica {
       // The node's own signatures say `unknown` where commands are meant.
       log: this.#node satisfies CommandLog,
       topology: this.#topology,
-      holds: this.#clients,
+      holds: this.#waiting,
       disk: this.#disk,
       context: this.#serverContext(),
       statistics: this.#statistics,
@@ -315,11 +322,11 @@ export class Replica {
     this.#clients.stopListening();
     await this.#handOver();
     await new Promise<void>((resolve) => this.#node.stop(resolve));
-    this.#clients.flush();
+    this.#waiting.flush();
     this.#clients.closeAll();
     clearInterval(this.#sampleTimer);
     clearInterval(this.#loopTimer);
-    clearInterval(this.#strandedTimer);
+    this.#replies.stop();
     this.#leases.stop();
     this.#housekeeping.stop();
     this.#disk.stop();
@@ -338,64 +345,6 @@ export class Replica {
       if (nodeClock.monotonicMs() >= deadline) return;
       await new Promise<void>((resolve) => nodeTimers.after(handOverPollMs, resolve));
     }
-  }
-
-  // ---------------------------------------------------------------------------- replies
-
-  #onReply(context: CommandContext, reply: Reply): void {
-    if (context instanceof InternalCommand) context.done();
-    else this.#settle(context, reply);
-  }
-
-  #settle(pending: PendingCommand, reply: Reply): void {
-    if (isErrorReply(reply)) {
-      this.#statistics.countError(reply.text);
-      if (pending.statistics !== undefined) pending.statistics.failedCalls += 1;
-    }
-    pending.connection.settle(pending, reply);
-    this.#clients.markDirty(pending.connection);
-  }
-
-  /**
-   * What no state can refuse is answered now. A read that comes after the answer sees it: its read
-   * index is no lower than the commit index of this moment, on whatever replica it is answered.
-   */
-  #onCommitted(index: number, contexts: readonly unknown[]): void {
-    for (const context of contexts as readonly CommandContext[]) {
-      if (context instanceof InternalCommand || !context.repliesAtCommit) continue;
-      context.connection.session.lastWriteIndex = index;
-      this.#settle(context, okReply);
-    }
-  }
-
-  #onTurn(): void {
-    this.#clients.flush();
-    this.#blocked.check();
-  }
-
-  #onApplied(): void {
-    this.#clients.flush();
-    this.#clients.onApplied();
-    if (this.#node.pendingBytes <= limits.pendingBytesMax / 2) this.#clients.onRoom();
-  }
-
-  #onReadable(contexts: readonly unknown[], clockMs: number): void {
-    const reads = contexts as readonly PendingCommand[];
-    for (const pending of reads) pending.clockMs = clockMs;
-    if (!this.#node.isLeader) this.#statistics.followerReads += reads.length;
-    this.#reads.run(reads);
-  }
-
-  #requestTick(pending: PendingCommand): void {
-    if (!this.#node.requestTick(pending)) this.#strand([pending]);
-  }
-
-  /** They have waited for a part of what a command waits for a leader. */
-  #onReadsRedirected(contexts: readonly unknown[]): void {
-    const reads = contexts as readonly PendingCommand[];
-    this.#statistics.followerReadsRedirected += reads.length;
-    this.#strand(reads, this.#config.options.followerReadTimeoutMs);
-    this.#resolveStranded();
   }
 
   #afterTurn(callback: () => void): void {
@@ -452,57 +401,8 @@ export class Replica {
 
   #onLeadershipChange(): void {
     const { term, leaderId, isServing } = this.#node;
-    this.#topology.onLeadership(leaderId, term);
     this.#log.info({ term, leaderId, isServing }, 'leadership changed');
-    if (!this.#node.isLeader) this.#blocked.onDemoted();
-    if (this.#topology.leader === undefined) return;
-    if (this.#topology.leader === this.#topology.self && !isServing) return;
-    this.#resolveStranded();
-    this.#clients.onLeader();
-    this.#clients.flush();
-  }
-
-  #onCommandsDropped(contexts: readonly unknown[], fate: Fate): void {
-    const commands: PendingCommand[] = [];
-    for (const context of contexts as readonly CommandContext[]) {
-      if (context instanceof InternalCommand) context.done();
-      else commands.push(context);
-    }
-    // They were counted as pending, and those who wait for room may be waiting for nothing else.
-    if (this.#node.pendingBytes <= limits.pendingBytesMax / 2) this.#clients.onRoom();
-    // Committed, answered, and never applied here: it is for the others to apply.
-    const open = commands.filter(({ isSettled }) => !isSettled);
-    if (fate === 'refused') return this.#strand(open);
-    this.#statistics.uncertainReplies += open.length;
-    for (const pending of open) this.#settle(pending, uncertainReply);
-    this.#clients.flush();
-  }
-
-  /** They have no effect, for certain: their clients are sent to the leader when it is known. */
-  #strand(commands: readonly PendingCommand[], waitedMs = 0): void {
-    const until = nodeClock.monotonicMs() + this.#config.options.electionHoldMs - waitedMs;
-    for (const pending of commands) this.#stranded.push({ pending, until });
-    this.#strandedTimer ??= setInterval(() => this.#resolveStranded(), 50);
-  }
-
-  #resolveStranded(): void {
-    const { leader } = this.#topology;
-    const isKnown =
-      leader !== undefined && (leader !== this.#topology.self || this.#node.isServing);
-    const now = nodeClock.monotonicMs();
-    const waiting: Stranded[] = [];
-    for (const stranded of this.#stranded) {
-      const { pending, until } = stranded;
-      if (isKnown) {
-        this.#settle(pending, movedReply({ kind: 'moved', slot: pending.slot, to: leader }));
-      } else if (until <= now) this.#settle(pending, clusterDownReply);
-      else waiting.push(stranded);
-    }
-    this.#stranded = waiting;
-    this.#clients.flush();
-    if (waiting.length > 0) return;
-    clearInterval(this.#strandedTimer);
-    this.#strandedTimer = undefined;
+    this.#replies.onLeadershipChange();
   }
 
   #onSettings(change: Readonly<Partial<ServerOptions>>): void {
@@ -537,7 +437,7 @@ export class Replica {
       keysInSlot: (slot) => this.#machine.keysInSlot(0, slot),
       namesInSlot: (slot, limit) => this.#machine.namesInSlot(0, slot, limit),
       clients: () => this.#clients.views,
-      pause: this.#clients.pause,
+      pause: this.#waiting.pause,
       blocked: this.#blocked,
       slowLog: this.#slowLog,
       latency: this.#latency,

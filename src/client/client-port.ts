@@ -1,69 +1,48 @@
-// The port that clients of one replica connect to: accepts, counts, and lets nobody wait for ever.
-//
-// It owns the connections and the lists of those that wait: for a leader (not longer than
-// `election-hold-ms`), for earlier commands of their own, or for room.
+// The port that clients of one replica connect to: accepts, counts, and closes those that are idle.
+// It owns the connections; `waiting-connections.ts` has those among them that wait.
 
 import net from 'node:net';
 import { type BindAddress, listenOnEach } from '../bind-addresses.js';
 import type { ServerOptions } from '../options.js';
 import type { Statistics } from '../statistics.js';
 import type { BlockedClients } from './blocked-clients.js';
-import { ClientPause } from './client-pause.js';
 import type { ClientView } from './commands/table.js';
-import { Connection, type HoldReason, type PendingCommand } from './connection.js';
-import type { Dispatcher, Holds } from './dispatcher.js';
-import { clusterDownReply } from './error-replies.js';
+import { Connection, type PendingCommand } from './connection.js';
+import type { Dispatcher } from './dispatcher.js';
 import { Session } from './session.js';
+import type { WaitingConnections } from './waiting-connections.js';
 
 export interface ClientPortOptions {
   readonly addresses: readonly BindAddress[];
   readonly port: number;
   /** Read again for each use: CONFIG SET changes them. */
   readonly settings: Readonly<
-    Pick<
-      ServerOptions,
-      'maxclients' | 'requirepass' | 'electionHoldMs' | 'timeout' | 'tcpKeepalive'
-    >
+    Pick<ServerOptions, 'maxclients' | 'requirepass' | 'timeout' | 'tcpKeepalive'>
   >;
   readonly statistics: Statistics;
   readonly blocked: BlockedClients;
+  readonly waiting: WaitingConnections;
   /** Wall clock, as CLIENT LIST shows it. */
   readonly nowMs: () => number;
-  /** For how long somebody waits: a clock that is set must not lengthen it. */
-  readonly monotonicMs: () => number;
   /** Runs reads that had waited for their client to take earlier answers. */
   readonly runReads: (reads: readonly PendingCommand[]) => void;
   readonly onEvent: (level: 'info' | 'warn', text: string, fields: object) => void;
 }
 
-/** How often waiting connections are looked through for those that waited too long. */
-const holdCheckMs = 50;
 /** How often connections are looked through for idle ones: the unit of `timeout`. */
 const idleCheckMs = 1000;
 
-export class ClientPort implements Holds {
+export class ClientPort {
   readonly #options: ClientPortOptions;
   /** One for each address. */
   #servers: readonly net.Server[] = [];
   readonly #connections = new Set<Connection>();
-  /** Waiting for a leader: until when, in milliseconds of `monotonicMs`. Oldest first. */
-  readonly #awaitingLeader = new Map<Connection, number>();
-  readonly #awaitingApply = new Set<Connection>();
-  readonly #awaitingRoom = new Set<Connection>();
-  readonly #awaitingPauseEnd = new Set<Connection>();
-  readonly pause: ClientPause;
-  readonly #dirty: Connection[] = [];
   #dispatcher: Dispatcher | undefined;
-  #holdTimer: NodeJS.Timeout | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #nextId = 1;
 
   constructor(options: ClientPortOptions) {
     this.#options = options;
-    this.pause = new ClientPause({
-      monotonicMs: options.monotonicMs,
-      onEnd: () => this.#onPauseEnd(),
-    });
   }
 
   /** Resolves when clients can connect. */
@@ -99,9 +78,8 @@ export class ClientPort implements Holds {
   }
 
   closeAll(): void {
-    clearInterval(this.#holdTimer);
     clearInterval(this.#idleTimer);
-    this.pause.end();
+    this.#options.waiting.stop();
     this.stopListening();
     for (const connection of this.#connections) {
       connection.flush();
@@ -163,10 +141,7 @@ export class ClientPort implements Holds {
       runReads: this.#options.runReads,
       onClosed: (closed) => {
         this.#connections.delete(closed);
-        this.#awaitingLeader.delete(closed);
-        this.#awaitingApply.delete(closed);
-        this.#awaitingRoom.delete(closed);
-        this.#awaitingPauseEnd.delete(closed);
+        this.#options.waiting.forget(closed);
         this.#options.blocked.forget(closed);
       },
       onProtocolError: ({ session: { address } }, error) => {
@@ -182,93 +157,4 @@ export class ClientPort implements Holds {
     });
     this.#connections.add(connection);
   }
-
-  // ---------------------------------------------------------------------------- waiting
-
-  hold(connection: Connection, reason: HoldReason): void {
-    connection.holdReason = reason;
-    switch (reason) {
-      case 'order':
-        // `flush` goes on when the earlier commands are answered.
-        return;
-      case 'apply':
-        this.#awaitingApply.add(connection);
-        return;
-      case 'overload':
-        this.#awaitingRoom.add(connection);
-        return;
-      case 'pause':
-        this.#awaitingPauseEnd.add(connection);
-        return;
-      case 'election': {
-        if (this.#awaitingLeader.has(connection)) return;
-        const { monotonicMs, settings } = this.#options;
-        this.#awaitingLeader.set(connection, monotonicMs() + settings.electionHoldMs);
-        this.#holdTimer ??= setInterval(() => this.#checkHolds(), holdCheckMs);
-      }
-    }
-  }
-
-  /** There is a leader, here or elsewhere: those who waited for it go on, in the order they came. */
-  onLeader(): void {
-    const waiting = [...this.#awaitingLeader];
-    for (const [connection, until] of waiting) {
-      this.#awaitingLeader.delete(connection);
-      connection.resume();
-      // Still none that serves: what it has waited already counts.
-      if (this.#awaitingLeader.has(connection)) this.#awaitingLeader.set(connection, until);
-    }
-  }
-
-  /** More entries are applied. */
-  onApplied(): void {
-    resumeAll(this.#awaitingApply);
-  }
-
-  /** There is room again. */
-  onRoom(): void {
-    resumeAll(this.#awaitingRoom);
-  }
-
-  #onPauseEnd(): void {
-    resumeAll(this.#awaitingPauseEnd);
-  }
-
-  #checkHolds(): void {
-    const now = this.#options.monotonicMs();
-    for (const [connection, until] of this.#awaitingLeader) {
-      if (until > now) continue;
-      this.#awaitingLeader.delete(connection);
-      connection.rejectHeld(clusterDownReply);
-      // What stood behind it has waited as long, and comes up again in this loop.
-      if (this.#awaitingLeader.has(connection)) this.#awaitingLeader.set(connection, until);
-    }
-    if (this.#awaitingLeader.size > 0) return;
-    clearInterval(this.#holdTimer);
-    this.#holdTimer = undefined;
-  }
-
-  // ---------------------------------------------------------------------------- flushing
-
-  /** The connection has replies for the next `flush`. */
-  markDirty(connection: Connection): void {
-    if (connection.isDirty) return;
-    connection.isDirty = true;
-    this.#dirty.push(connection);
-  }
-
-  /** One write for each connection that was answered since the last time. */
-  flush(): void {
-    // Flushing may run a held command, whose reply makes another connection dirty.
-    for (let at = 0; at < this.#dirty.length; at += 1) this.#dirty[at]!.flush();
-    this.#dirty.length = 0;
-  }
-}
-
-/** Those that still have to wait come back into the set. */
-function resumeAll(connections: Set<Connection>): void {
-  if (connections.size === 0) return;
-  const waiting = [...connections];
-  connections.clear();
-  for (const connection of waiting) connection.resume();
 }
