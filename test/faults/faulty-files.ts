@@ -29,6 +29,8 @@ export type Operation = 'create' | 'write' | 'sync' | 'rename' | 'remove' | 'syn
 export interface FaultyFilesOptions {
   /** Calls back when an asynchronous operation on `path` is over. */
   readonly later: (callback: () => void, path: string) => void;
+  /** The power went in the middle of an operation (`cutAt`). Nothing may be done here but note it. */
+  readonly onCut?: () => void;
 }
 
 export interface Fault {
@@ -185,6 +187,10 @@ export class FaultyFiles implements Files {
   #life = 0;
   /** Of these files O_DSYNC is forgotten: their writes wait for a sync, as all others do. */
   ignoresDurableOpens: (path: string) => boolean = () => false;
+  /** Asked before every operation: what it fails with, besides what `fail` ordered. */
+  trouble: (operation: Operation, path: string) => Fault['code'] | undefined = () => undefined;
+  /** No file can be made or grow. What has its place already can still be overwritten. */
+  isFull = false;
   /** Operations so far, for `cutAt`. */
   operations = 0;
 
@@ -465,10 +471,16 @@ export class FaultyFiles implements Files {
     if (this.#cutIn > 0) return false;
     this.#cutIn = undefined;
     this.#isDead = true;
+    this.#options.onCut?.();
     return true;
   }
 
-  takeFault(operation: Operation, path: string): { error: Error; isShort: boolean } | undefined {
+  /** `isGrowing`: the operation needs room that is not taken yet. */
+  takeFault(
+    operation: Operation,
+    path: string,
+    isGrowing = operation === 'create',
+  ): { error: Error; isShort: boolean } | undefined {
     for (const waiting of this.#faults) {
       if (waiting.fault.operation !== operation) continue;
       if (!path.includes(waiting.fault.path ?? '')) continue;
@@ -478,7 +490,9 @@ export class FaultyFiles implements Files {
       const error = systemError(waiting.fault.code, operation, path);
       return { error, isShort: waiting.fault.isShort ?? false };
     }
-    return undefined;
+    const code = this.isFull && isGrowing ? 'ENOSPC' : this.trouble(operation, path);
+    if (code === undefined) return undefined;
+    return { error: systemError(code, operation, path), isShort: false };
   }
 
   /** Ends an asynchronous operation, unless a crash comes first. */
@@ -578,7 +592,7 @@ class Handle implements FileHandle {
   writeSync(source: Buffer, position: number): void {
     this.#assertAlive();
     assert(this.#access.isWritable);
-    const fault = this.#files.takeFault('write', this.#path);
+    const fault = this.#files.takeFault('write', this.#path, this.#isGrowing(source, position));
     if (fault !== undefined) {
       this.#failWrite(source, position, fault.isShort);
       throw fault.error;
@@ -593,7 +607,8 @@ class Handle implements FileHandle {
     this.#assertOpen();
     assert(this.#access.isWritable);
     const asGiven = Buffer.concat(sources);
-    const fault = this.#files.takeFault('write', this.#path);
+    const isGrowing = this.#isGrowing(asGiven, position);
+    const fault = this.#files.takeFault('write', this.#path, isGrowing);
     const underWay = this.#files.begin(this.#inode, asGiven, position);
     if (fault === undefined) this.#inode.write(asGiven, position);
     this.#files.finishLater(this.#path, () => {
@@ -635,6 +650,10 @@ class Handle implements FileHandle {
   closeSync(): void {
     assert(!this.#isClosed, 'A file was closed twice');
     this.#isClosed = true;
+  }
+
+  #isGrowing(source: Buffer, position: number): boolean {
+    return position + source.length > this.#inode.byteLength;
   }
 
   /** The page cache has it, the disk does not, and no later sync will tell. */

@@ -1,5 +1,8 @@
 // A network between simulated replicas that carries the real bytes.
 //
+// A test may lose, double and overtake single messages (`loss`, `doubling`, `overtaking`), which TCP
+// does not, and cut a direction without anybody noticing: everything sent that way vanishes.
+//
 // Between two replicas there are two links, one each way, like the bus has. A link keeps order and
 // may lose everything that is on its way, all at once, when it breaks; it comes back after a while
 // unless the two are partitioned. A replica sends to the peers that it was told of, and to those that
@@ -41,6 +44,14 @@ export class SimNetwork {
   /** Milliseconds from sender to receiver. */
   delayMsMin = 0.2;
   delayMsMax = 2;
+  /** Share of messages that are lost, that arrive twice, and that may arrive before earlier ones. */
+  loss = 0;
+  doubling = 0;
+  overtaking = 0;
+  /** Directions in which everything vanishes, as `from>to`. */
+  readonly #cuts = new Set<string>();
+  /** Told of every message that arrives. */
+  onArrival: (from: ReplicaId, to: ReplicaId, bytes: Buffer) => void = () => {};
   /** Bytes that left, by sender. */
   readonly bytesSentBy = new Map<ReplicaId, number>();
   /** A test may meddle with what is sent on it. */
@@ -64,6 +75,21 @@ export class SimNetwork {
 
   heal(): void {
     this.#isolated.clear();
+    this.#cuts.clear();
+  }
+
+  /** From now on nothing arrives at `to` from `from`; nobody is told. */
+  cut(from: ReplicaId, to: ReplicaId): void {
+    this.#cuts.add(`${from}>${to}`);
+  }
+
+  isCut(from: ReplicaId, to: ReplicaId): boolean {
+    return this.#cuts.has(`${from}>${to}`);
+  }
+
+  /** Of all links. */
+  breakLinks(): void {
+    for (const link of [...this.#links.values()]) this.breakLink(link);
   }
 
   attach(transport: SimTransport): void {
@@ -104,10 +130,17 @@ export class SimNetwork {
       const acceptor = this.#ends.get(to);
       // The one that dialled is no more.
       if (this.#ends.get(from) !== dialler) return;
-      if (acceptor === undefined || this.#isolated.has(from) || this.#isolated.has(to)) {
+      const isUnreachable = this.#isolated.has(from) || this.#isolated.has(to);
+      // A connection needs both directions.
+      const isOneWay = this.isCut(from, to) || this.isCut(to, from);
+      if (acceptor === undefined || isUnreachable || isOneWay) {
         return done(new Error('nobody is there'), undefined);
       }
       const [dialled, accepted] = SimConnection.pair(this.#world);
+      const meddle = (one: ReplicaId, other: ReplicaId) => (bytes: Buffer) =>
+        this.isCut(one, other) ? 'cut' : bytes;
+      dialled.meddle = meddle(from, to);
+      accepted.meddle = meddle(to, from);
       this.#connections.push({ ends: [dialler, acceptor], dialled, accepted });
       this.onSnapshotConnection(dialled);
       acceptor.events!.onSnapshotConnection(from, accepted);
@@ -213,17 +246,33 @@ export class Link {
       const { bytesSentBy } = this.#network;
       bytesSentBy.set(replicaId, (bytesSentBy.get(replicaId) ?? 0) + bytes.length);
       this.#release(queued);
-      const { delayMsMin, delayMsMax } = this.#network;
-      const delay = delayMsMin + this.#world.random() * (delayMsMax - delayMsMin);
-      this.#arrivesAt = Math.max(this.#arrivesAt, this.#world.nowMs + delay);
-      this.#world.after(this.#arrivesAt - this.#world.nowMs, () => this.#arrive(bytes));
+      this.#sendOff(bytes);
       if (queued === last) break;
     }
   }
 
+  #sendOff(bytes: Buffer): void {
+    const { delayMsMin, delayMsMax, loss, doubling, overtaking } = this.#network;
+    const world = this.#world;
+    const isDrawn = (share: number): boolean => share > 0 && world.random() < share;
+    const delay = delayMsMin + world.random() * (delayMsMax - delayMsMin);
+    if (isDrawn(loss)) return;
+    if (isDrawn(overtaking)) {
+      world.after(delay, () => this.#arrive(bytes));
+    } else {
+      this.#arrivesAt = Math.max(this.#arrivesAt, world.nowMs + delay);
+      world.after(this.#arrivesAt - world.nowMs, () => this.#arrive(bytes));
+    }
+    if (isDrawn(doubling)) world.after(delay + 20 * world.random(), () => this.#arrive(bytes));
+  }
+
   #arrive(bytes: Buffer): void {
     if (this.#isClosed) return;
-    this.to.events!.onLinkAlive(this.from.end.identity.replicaId);
+    const from = this.from.end.identity.replicaId;
+    const to = this.to.end.identity.replicaId;
+    if (this.#network.isCut(from, to)) return;
+    this.#network.onArrival(from, to, bytes);
+    this.to.events!.onLinkAlive(from);
     assert.equal(this.#reader.feed(bytes), undefined);
   }
 

@@ -23,6 +23,7 @@ export class SimWorld {
   #nowMs = 0;
   #order = 0;
   #heap: Event[] = [];
+  #eventCount = 0;
 
   constructor(seed: number) {
     this.seed = seed;
@@ -43,6 +44,11 @@ export class SimWorld {
     };
   }
 
+  /** Events so far: two runs of one seed are at the same event with the same number. */
+  get eventCount(): number {
+    return this.#eventCount;
+  }
+
   /** Runs until `isDone` or for `ms`, whichever comes first. True when it was `isDone`. */
   run(ms: number, isDone: () => boolean = () => false): boolean {
     const end = this.#nowMs + ms;
@@ -59,6 +65,7 @@ export class SimWorld {
       this.#nowMs = next.at;
       const { callback } = next;
       if (callback === undefined) continue;
+      this.#eventCount += 1;
       try {
         callback();
       } catch (error) {
