@@ -1,7 +1,8 @@
-// Durability: an entry of which a client was told that its command is done is there for ever.
+// Durability: an entry is there for ever once a client was told of a command in it.
 //
-// It is noted where it lies when its client is told. At the end the replicas must have applied that far,
-// and at that index the very entry: `StateMachineSafety` says that all of them have the same.
+// Its index is noted when its client is told, and its term where that is known: by the one who applies
+// it. In the end every replica must have applied that far; that all have the same entries is
+// `CommittedEntries`.
 
 import assert from 'node:assert/strict';
 
@@ -9,22 +10,20 @@ export class AcknowledgedEntries {
   readonly #terms = new Map<number, number>();
   #lastIndex = 0;
 
-  /** A client was told of a command in the entry at `index`, of that term. */
-  onAcknowledged(index: number, term: number): void {
-    const known = this.#terms.get(index) ?? term;
-    assert.equal(term, known, `Entries of two terms were acknowledged at index ${index}`);
-    this.#terms.set(index, term);
+  /** Clients are told OK, because the entry is committed. */
+  onCommitted(index: number): void {
     this.#lastIndex = Math.max(this.#lastIndex, index);
   }
 
+  /** Clients are told what came of it, because it is applied. */
+  onAnswered(index: number, term: number): void {
+    this.onCommitted(index);
+    this.#check('a client', index, term);
+    this.#terms.set(index, term);
+  }
+
   onApplied(replica: string, index: number, term: number): void {
-    const acknowledged = this.#terms.get(index) ?? term;
-    assert.equal(
-      term,
-      acknowledged,
-      `${replica} applied an entry of term ${term} at ${index}, where one of term ${acknowledged} ` +
-        'was acknowledged',
-    );
+    this.#check(replica, index, term);
   }
 
   /** Nothing is under way any more, and the replica has applied all there is. */
@@ -35,7 +34,17 @@ export class AcknowledgedEntries {
     );
   }
 
-  get count(): number {
-    return this.#terms.size;
+  /** The highest index that a client was told of. */
+  get lastIndex(): number {
+    return this.#lastIndex;
+  }
+
+  #check(who: string, index: number, term: number): void {
+    const answered = this.#terms.get(index) ?? term;
+    assert.equal(
+      term,
+      answered,
+      `${who} has an entry of term ${term} at ${index}, where one of ${answered} was answered`,
+    );
   }
 }

@@ -1,12 +1,10 @@
-// The commit index of a living replica never goes back, and names an entry of its log that is the
-// committed one: what is committed at an index stays what it is, on whatever replica.
+// The commit index of a replica never goes back while it lives, and is within its log.
 
 import assert from 'node:assert/strict';
 
 export class CommitIndex {
   /** Of the present life of each replica. */
   readonly #of = new Map<string, number>();
-  #highest = 0;
 
   /** The replica begins a new life and may know less than before. */
   onStart(replica: string): void {
@@ -24,11 +22,5 @@ export class CommitIndex {
       `${replica}: ${commitIndex} is committed and the log ends at ${lastIndex}`,
     );
     this.#of.set(replica, commitIndex);
-    this.#highest = Math.max(this.#highest, commitIndex);
-  }
-
-  /** The highest that any replica ever knew of. */
-  get highest(): number {
-    return this.#highest;
   }
 }

@@ -50,8 +50,8 @@ export class SimNetwork {
   overtaking = 0;
   /** Directions in which everything vanishes, as `from>to`. */
   readonly #cuts = new Set<string>();
-  /** Told of every message that arrives. */
-  onArrival: (from: ReplicaId, to: ReplicaId, bytes: Buffer) => void = () => {};
+  /** Told of all bytes that get through: of messages when they arrive, of snapshots when they leave. */
+  onCarried: (from: ReplicaId, to: ReplicaId, bytes: Buffer) => void = () => {};
   /** Bytes that left, by sender. */
   readonly bytesSentBy = new Map<ReplicaId, number>();
   /** A test may meddle with what is sent on it. */
@@ -78,9 +78,18 @@ export class SimNetwork {
     this.#cuts.clear();
   }
 
+  /** Of one that was isolated. */
+  rejoin(replicaId: ReplicaId): void {
+    this.#isolated.delete(replicaId);
+  }
+
   /** From now on nothing arrives at `to` from `from`; nobody is told. */
   cut(from: ReplicaId, to: ReplicaId): void {
     this.#cuts.add(`${from}>${to}`);
+  }
+
+  mend(from: ReplicaId, to: ReplicaId): void {
+    this.#cuts.delete(`${from}>${to}`);
   }
 
   isCut(from: ReplicaId, to: ReplicaId): boolean {
@@ -137,8 +146,11 @@ export class SimNetwork {
         return done(new Error('nobody is there'), undefined);
       }
       const [dialled, accepted] = SimConnection.pair(this.#world);
-      const meddle = (one: ReplicaId, other: ReplicaId) => (bytes: Buffer) =>
-        this.isCut(one, other) ? 'cut' : bytes;
+      const meddle = (one: ReplicaId, other: ReplicaId) => (bytes: Buffer) => {
+        if (this.isCut(one, other)) return 'cut';
+        this.onCarried(one, other, bytes);
+        return bytes;
+      };
       dialled.meddle = meddle(from, to);
       accepted.meddle = meddle(to, from);
       this.#connections.push({ ends: [dialler, acceptor], dialled, accepted });
@@ -271,7 +283,7 @@ export class Link {
     const from = this.from.end.identity.replicaId;
     const to = this.to.end.identity.replicaId;
     if (this.#network.isCut(from, to)) return;
-    this.#network.onArrival(from, to, bytes);
+    this.#network.onCarried(from, to, bytes);
     this.to.events!.onLinkAlive(from);
     assert.equal(this.#reader.feed(bytes), undefined);
   }

@@ -1,5 +1,6 @@
 // A transport whose messages wait while its process is paused, as bytes in sockets do.
 
+import type { Message } from '../../raft/core/index.js';
 import type { Connection } from '../../raft/effects.js';
 import type {
   OutgoingMessage,
@@ -12,10 +13,12 @@ import type { AwakeTimers } from './awake-timers.js';
 export class AwakeTransport implements Transport {
   readonly #transport: Transport;
   readonly #timers: AwakeTimers;
+  readonly #onSent: (message: Message) => void;
 
-  constructor(transport: Transport, timers: AwakeTimers) {
+  constructor(transport: Transport, timers: AwakeTimers, onSent: (message: Message) => void) {
     this.#transport = transport;
     this.#timers = timers;
+    this.#onSent = onSent;
   }
 
   start(events: TransportEvents): void {
@@ -36,6 +39,7 @@ export class AwakeTransport implements Transport {
   }
 
   send(outgoing: OutgoingMessage): void {
+    this.#onSent(outgoing.message);
     this.#transport.send(outgoing);
   }
 

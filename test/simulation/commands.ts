@@ -25,23 +25,9 @@ export class CommandSource {
   }
 
   next(client: number): readonly string[] {
-    const tag = `{${randomInteger(this.#random, 1, this.#mix.groups)}}`;
-    const register = `${tag}r${randomInteger(this.#random, 1, 2)}`;
-    const [counter, list] = [`${tag}c`, `${tag}l`];
-    const isRead = this.#random() < this.#mix.reads;
-    const pick = (commands: readonly (readonly string[])[]): readonly string[] =>
-      commands[randomInteger(this.#random, 0, commands.length - 1)]!;
-    if (isRead) {
-      return pick([
-        ['GET', register],
-        ['GET', counter],
-        ['GET', list],
-        ['MGET', `${tag}r1`, `${tag}r2`],
-        ['STRLEN', list],
-        ['EXISTS', register],
-      ]);
-    }
-    return pick([
+    if (this.#random() < this.#mix.reads) return this.nextRead();
+    const { tag, register, counter, list } = this.#drawKeys();
+    return this.#pick([
       ['SET', register, this.#value(client)],
       ['SET', register, this.#value(client)],
       ['SET', register, this.#value(client), 'NX'],
@@ -50,8 +36,30 @@ export class CommandSource {
       ['INCR', counter],
       ['INCRBY', counter, '3'],
       ['APPEND', list, `${this.#value(client, 0)};`],
-      ['DEL', pick([[register], [counter], [list]])[0]!],
+      ['DEL', this.#pick([[register], [counter], [list]])[0]!],
     ]);
+  }
+
+  nextRead(): readonly string[] {
+    const { tag, register, counter, list } = this.#drawKeys();
+    return this.#pick([
+      ['GET', register],
+      ['GET', counter],
+      ['GET', list],
+      ['MGET', `${tag}r1`, `${tag}r2`],
+      ['STRLEN', list],
+      ['EXISTS', register],
+    ]);
+  }
+
+  #drawKeys(): Readonly<Record<'tag' | 'register' | 'counter' | 'list', string>> {
+    const tag = `{${randomInteger(this.#random, 1, this.#mix.groups)}}`;
+    const register = `${tag}r${randomInteger(this.#random, 1, 2)}`;
+    return { tag, register, counter: `${tag}c`, list: `${tag}l` };
+  }
+
+  #pick(commands: readonly (readonly string[])[]): readonly string[] {
+    return commands[randomInteger(this.#random, 0, commands.length - 1)]!;
   }
 
   /** Every key that a command may name. */

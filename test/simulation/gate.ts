@@ -109,6 +109,11 @@ export class Gate {
     });
   }
 
+  /** Sends what is answered. */
+  flush(): void {
+    this.#waiting.flush();
+  }
+
   accept(socket: SimSocket): void {
     this.#connections += 1;
     const session = new Session({

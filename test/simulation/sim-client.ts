@@ -37,6 +37,8 @@ export interface SimClientOptions {
 
 interface Awaited {
   readonly operation: Operation;
+  /** Of this client's operations, from 1. */
+  readonly serial: number;
   /** Sent again after a definite refusal so often. */
   readonly tries: number;
 }
@@ -59,8 +61,11 @@ export class SimClient {
   #greetings = 0;
   #connections = 0;
   #isStopped = false;
-  /** Operations that returned. */
+  #cancelNext = (): void => {};
+  #serials = 0;
+  /** Operations that returned, and the last of them. */
   completed = 0;
+  #answeredUpTo = 0;
 
   constructor(options: SimClientOptions) {
     this.#options = options;
@@ -75,6 +80,19 @@ export class SimClient {
     this.#isStopped = true;
   }
 
+  get number(): number {
+    return this.#options.number;
+  }
+
+  /** Serial numbers of the last operation that was begun, and of the last that returned. */
+  get asked(): number {
+    return this.#serials;
+  }
+
+  get answeredUpTo(): number {
+    return this.#answeredUpTo;
+  }
+
   get isIdle(): boolean {
     return this.#awaited.length === 0 && this.#refused.length === 0;
   }
@@ -84,18 +102,28 @@ export class SimClient {
     return this.#socket;
   }
 
+  /** One thing at a time: whatever it was about to do, it does this instead. */
+  #later(ms: number, callback: () => void): void {
+    this.#cancelNext();
+    this.#cancelNext = this.#options.world.after(ms, callback);
+  }
+
   #next(): void {
-    const { world, pauseMsMax } = this.#options;
-    world.after(world.random() * pauseMsMax, () => {
-      if (this.#isStopped || this.#awaited.length > 0) return;
+    const { world, pauseMsMax, isReader } = this.#options;
+    this.#later(world.random() * pauseMsMax, () => {
+      if (this.#isStopped) return;
+      // One that was sent to the leader would stay there.
+      if (isReader && world.random() < 0.1) this.#disconnect();
       const count = randomInteger(world.random, 1, this.#options.depthMax);
-      this.#send(Array.from({ length: count }, () => ({ operation: this.#call(), tries: 0 })));
+      this.#send(Array.from({ length: count }, () => this.#call()));
     });
   }
 
-  #call(): Operation {
-    const { number, history, source } = this.#options;
-    return history.call(number, source.next(number));
+  #call(): Awaited {
+    const { number, history, source, isReader } = this.#options;
+    const command = isReader ? source.nextRead() : source.next(number);
+    this.#serials += 1;
+    return { operation: history.call(number, command), serial: this.#serials, tries: 0 };
   }
 
   #send(awaited: readonly Awaited[]): void {
@@ -109,10 +137,8 @@ export class SimClient {
     const requests = awaited.map(({ operation }) => encodeRequest(operation.command));
     socket.send(Buffer.concat(requests));
     const connection = this.#connections;
-    const [first] = awaited;
     this.#options.world.after(answerMsMax, () => {
-      const isWaiting =
-        connection === this.#connections && this.#awaited.some((one) => one === first);
+      const isWaiting = awaited.some((one) => this.#awaited.includes(one));
       if (isWaiting) this.#onLost(connection, 'no answer');
     });
   }
@@ -171,15 +197,15 @@ export class SimClient {
     }
     const awaited = this.#awaited.shift();
     assert(awaited !== undefined, 'A reply that nobody asked for');
-    const { operation } = awaited;
+    const { operation, serial } = awaited;
     const { history, transcript, number } = this.#options;
     const text = reply instanceof Error ? `-${reply.message}` : undefined;
-    transcript.tell(
-      `client ${number} hears ${shown(operation.command)}: ${text ?? JSON.stringify(reply)}`,
-    );
+    const heard = abbreviated(text ?? JSON.stringify(reply));
+    transcript.tell(`client ${number} hears ${shown(operation.command)}: ${heard}`);
     if (text === undefined) {
       history.return(operation, reply);
       this.completed += 1;
+      this.#answeredUpTo = serial;
     } else if (text.startsWith('-MISCONF')) history.forget(operation);
     else if (text.startsWith('-MOVED ') || text.startsWith('-CLUSTERDOWN')) {
       this.#onRefused(awaited, text);
@@ -188,11 +214,12 @@ export class SimClient {
   }
 
   /** It is asked again when everything that was sent with it is answered. */
-  #onRefused({ operation, tries }: Awaited, text: string): void {
+  #onRefused(awaited: Awaited, text: string): void {
+    const { operation, tries } = awaited;
     const { history, servers } = this.#options;
     if (tries >= triesMax || this.#isStopped) return history.forget(operation);
     const address = text.startsWith('-MOVED ') ? text.split(' ')[2] : undefined;
-    this.#refused.push({ operation, tries: tries + 1 });
+    this.#refused.push({ ...awaited, tries: tries + 1 });
     this.#movedTo = servers().find(
       ({ member }) => `${member.host}:${member.clientPort}` === address,
     );
@@ -205,22 +232,28 @@ export class SimClient {
     this.#wanted = this.#movedTo;
     if (this.#wanted === undefined) this.#disconnect();
     const pauseMs = this.#wanted === undefined ? 50 + 100 * world.random() : 0;
-    world.after(pauseMs, () => this.#send(this.#refused.splice(0)));
+    this.#later(pauseMs, () => this.#send(this.#refused.splice(0)));
   }
 
   #onLost(connection: number, reason: string): void {
     if (connection !== this.#connections) return;
     const { transcript, number, world, history } = this.#options;
-    if (this.#awaited.length > 0) transcript.tell(`client ${number}: ${reason}`);
     const isSent = this.#socket !== undefined;
     this.#disconnect();
+    // It was about to do something anyway.
+    if (this.#awaited.length === 0) return;
+    if (isSent) transcript.tell(`client ${number}: ${reason}`);
     // Of commands that were never sent it is known what became of them.
     if (!isSent) for (const { operation } of this.#awaited) history.forget(operation);
     this.#awaited = [];
-    world.after(20 + 50 * world.random(), () => this.#goOn());
+    this.#later(20 + 50 * world.random(), () => this.#goOn());
   }
 }
 
 function shown(command: readonly string[]): string {
-  return command.map((word) => (word.length > 24 ? `${word.slice(0, 20)}…` : word)).join(' ');
+  return command.map(abbreviated).join(' ');
+}
+
+function abbreviated(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 60)}…${text.slice(-20)} (${text.length})` : text;
 }

@@ -16,8 +16,7 @@ import {
   type StateMachine,
   type Storage,
 } from '../../raft/index.js';
-import { okReply } from '../../resp/index.js';
-import { SqliteStateMachine } from '../../sqlite-sm/index.js';
+import { FatalMachineError, SqliteStateMachine } from '../../sqlite-sm/index.js';
 import { groupMemberOf } from '../../src/cluster/members.js';
 import { Topology } from '../../src/cluster/topology.js';
 import { Housekeeping } from '../../src/housekeeping.js';
@@ -43,6 +42,7 @@ export class SimProcess {
   #machine: SqliteStateMachine | undefined;
   #node: RaftNode | undefined;
   #gate: Gate | undefined;
+  #housekeeping: Housekeeping | undefined;
 
   constructor(server: SimServer) {
     this.#server = server;
@@ -104,7 +104,7 @@ export class SimProcess {
       options: resolveRaftOptions(server.raft),
       snapshots,
       files: disk,
-      transport: new AwakeTransport(this.#transport, timers),
+      transport: new AwakeTransport(this.#transport, timers, (message) => server.onSent(message)),
       machine: this.#replicate(machine, gate),
       pool,
       clock,
@@ -115,12 +115,16 @@ export class SimProcess {
           server.onLeadershipChange(this.node);
           gate.replies.onLeadershipChange();
         },
-        onMembershipChange: ({ index, voters, learners }) => {
+        onMembershipChange: (membership) => {
+          const { voters, learners } = membership;
           topology.onMembership(voters.map(groupMemberOf), learners.map(groupMemberOf));
-          server.onMembershipChange({ index, voters, learners });
+          server.onMembershipChange(membership);
         },
         onCommandsDropped: (contexts, fate) => gate.replies.onCommandsDropped(contexts, fate),
-        onCommitted: (index, contexts) => gate.replies.onCommitted(index, contexts),
+        onCommitted: (index, contexts) => {
+          server.onOwnCommitted(index);
+          gate.replies.onCommitted(index, contexts);
+        },
         onReadable: (contexts, clockMs) => gate.replies.onReadable(contexts, clockMs),
         onReadsDropped: (contexts) => gate.replies.onReadsDropped(contexts),
         onReadsRedirected: (contexts) => gate.replies.onReadsRedirected(contexts),
@@ -137,7 +141,29 @@ export class SimProcess {
     });
     gate.open();
     this.#node.start();
-    new Housekeeping({ machine, log: this.#node, timers, clock }).start();
+    this.#housekeeping = new Housekeeping({
+      machine,
+      log: this.#node,
+      timers: {
+        after: (ms, callback) => timers.after(ms, this.#guarded(callback)),
+        every: (ms, callback) => timers.every(ms, this.#guarded(callback)),
+        atTurnEnd: (callback) => timers.atTurnEnd(callback),
+      },
+      clock,
+    });
+    this.#housekeeping.start();
+  }
+
+  /** Work by timer may find the state machine out of order, as in `src/replica.ts`. */
+  #guarded(callback: () => void): () => void {
+    return () => {
+      try {
+        callback();
+      } catch (error) {
+        if (!(error instanceof FatalMachineError)) throw error;
+        this.#server.onFatal(error);
+      }
+    };
   }
 
   #openMachine(
@@ -151,12 +177,11 @@ export class SimProcess {
       bootId: server.bootId,
       cacheBytes: 256 * 1024,
       files: server.machineDisk.files,
-      timers: this.timers,
-      clock: this.#server.clock,
+      timers: { after: (ms, callback) => this.timers.after(ms, this.#guarded(callback)) },
       random,
       restoreFrom: () => {
         const snapshot = findRestorable(snapshots, journal, (text) => server.tell(text));
-        return snapshot === undefined ? undefined : server.machineDisk.export(snapshot.path);
+        return snapshot === undefined ? undefined : server.exportSnapshot(snapshot.path);
       },
       onCommandFailure: (error) => {
         throw new Error('A command failed by a mistake of its own', { cause: error });
@@ -173,9 +198,7 @@ export class SimProcess {
       machine,
       settle: (context, reply) => gate.replies.onReply(context, reply),
       onBrokenPromise: ({ command }, reply) =>
-        server.onViolation(
-          `${command?.name} was answered ${String(okReply)} and came to ${JSON.stringify(reply)}`,
-        ),
+        server.onViolation(`${command?.name} was answered OK and came to ${JSON.stringify(reply)}`),
       onFatal: (error) => server.onFatal(error),
       times: gate.times,
       nowMicroseconds,
@@ -192,14 +215,14 @@ export class SimProcess {
       },
       apply: (entry: CommittedEntry, contexts) => {
         replicated.apply(entry, contexts);
-        server.onApplied(entry, machine);
+        server.onApplied(entry, machine, contexts !== undefined);
       },
       writeSnapshot: (
         directory: string,
         done: (error: Error | undefined, at: SnapshotEnd | undefined) => void,
       ) => replicated.writeSnapshot(directory, done),
       readSnapshot: (directory: string, done: (error: Error | undefined) => void) =>
-        replicated.readSnapshot(server.machineDisk.export(directory), done),
+        replicated.readSnapshot(server.exportSnapshot(directory), done),
     };
   }
 
@@ -210,9 +233,24 @@ export class SimProcess {
     this.#gate!.accept(socket);
   }
 
-  /** Nothing in it happens any more. What the kernel keeps is in place afterwards. */
-  die(): void {
+  /** Hands over, answers what was taken, closes; `done` when nothing is left to be done. */
+  stop(done: () => void): void {
+    this.node.stop(() => {
+      this.#gate!.flush();
+      this.#housekeeping!.stop();
+      this.machine.close();
+      done();
+    });
+  }
+
+  /** It says and does nothing any more. */
+  silence(): void {
     this.#isAlive = false;
+  }
+
+  /** It is no more. What the kernel keeps is in place afterwards. */
+  die(): void {
+    this.silence();
     this.#transport?.stop();
     this.#server.machineDisk.kill(() => this.#machine?.close());
     for (const socket of this.#sockets) socket.abandon();

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
+import type { Message } from '../../raft/core/index.js';
 import {
   type CommittedEntry,
   createStorage,
@@ -21,6 +22,7 @@ import type { GroupMember } from '../../src/identity.js';
 import { FaultyFiles, PowerLost } from '../faults/faulty-files.js';
 import type { SimNetwork } from '../faults/sim-network.js';
 import { SimClock, type SimWorld } from '../faults/sim-world.js';
+import { describeMessage } from '../raft/core/describe-message.js';
 import { MachineDisk } from './machine-disk.js';
 import { SimProcess } from './sim-process.js';
 import type { SimSocket } from './sim-socket.js';
@@ -34,8 +36,15 @@ const clusterId = '0'.repeat(32);
 export interface Watcher {
   onStarted(server: SimServer): void;
   onLeadershipChange(server: SimServer, node: RaftNode): void;
-  onMembershipChange(server: SimServer, membership: Membership): void;
-  onApplied(server: SimServer, entry: CommittedEntry, machine: SqliteStateMachine): void;
+  /** Commands of this server are in the entry that is committed at `index`. */
+  onOwnCommitted(server: SimServer, index: number): void;
+  /** `isOwn`: with commands of this server, whose clients are answered. */
+  onApplied(
+    server: SimServer,
+    entry: CommittedEntry,
+    machine: SqliteStateMachine,
+    isOwn: boolean,
+  ): void;
   onTurn(server: SimServer, process: SimProcess): void;
 }
 
@@ -53,6 +62,8 @@ export interface SimServerOptions {
   readonly member: GroupMember;
   /** Who takes part at the beginning; nobody for one that joins. */
   readonly initial: Membership;
+  /** Its process is no more, for whatever reason. */
+  readonly onDown: (server: SimServer) => void;
 }
 
 export class SimServer {
@@ -64,6 +75,12 @@ export class SimServer {
   readonly #options: SimServerOptions;
   #boots = 1;
   #process: SimProcess | undefined;
+  #isStopping = false;
+  /** Snapshots that were taken here, and those whose state became the one here. */
+  snapshotCount = 0;
+  restoreCount = 0;
+  /** Milliseconds that every operation of the disk takes on top. */
+  slowMs = 0;
   /** Less room is left than must stay free. */
   isLow = false;
   /** What goes wrong on the real files of the state machine. */
@@ -76,10 +93,9 @@ export class SimServer {
     const draw = (): number => {
       // Most operations are quick; now and then one takes as long as a disk's cache flush.
       const slow = world.random() < 0.02 ? 10 : 1;
-      return 0.05 + world.random() * diskMsMax * slow;
+      return 0.05 + this.slowMs + world.random() * diskMsMax * slow;
     };
     const later = (callback: () => void): void => {
-      // The kernel finishes what it was asked for whether the process is awake or not.
       const process = this.#process;
       world.after(draw(), () => {
         if (process === undefined) callback();
@@ -93,7 +109,7 @@ export class SimServer {
         world.after(0, () => this.#onCut());
       },
     });
-    const ownDirectory = join(options.scratch, this.name);
+    const ownDirectory = join(options.scratch, String(this.number));
     fs.mkdirSync(ownDirectory);
     this.machineDisk = new MachineDisk({
       directory: ownDirectory,
@@ -111,7 +127,7 @@ export class SimServer {
   }
 
   get name(): string {
-    return `server-${this.number}`;
+    return `server ${this.number}`;
   }
 
   get number(): number {
@@ -153,6 +169,11 @@ export class SimServer {
 
   get isRunning(): boolean {
     return this.#process?.isAlive === true;
+  }
+
+  /** There is a process; it may be about to end. */
+  get isUp(): boolean {
+    return this.#process !== undefined;
   }
 
   /** Only while it is running. */
@@ -204,6 +225,33 @@ export class SimServer {
     this.#boots += 1;
   }
 
+  /** SIGSTOP. */
+  pause(): void {
+    this.tell('is paused');
+    this.process.timers.pause();
+  }
+
+  /** SIGCONT. Does nothing to a process that is not paused. */
+  resume(): void {
+    if (this.#process?.timers.isPaused !== true) return;
+    this.tell('goes on');
+    this.#process.timers.resume();
+  }
+
+  /** As its owner stops it: it hands over, answers what was taken, and closes its files. */
+  stop(): void {
+    if (this.#isStopping || !this.isRunning) return;
+    this.tell('is told to stop');
+    this.#isStopping = true;
+    const { process } = this;
+    process.stop(() => {
+      if (this.#process !== process) return;
+      this.tell('has stopped');
+      this.#die();
+      this.disk.kill(this.world.random);
+    });
+  }
+
   #onCut(): void {
     if (!this.disk.isDead) return;
     if (this.world.random() < 0.5) this.losePower();
@@ -213,7 +261,9 @@ export class SimServer {
   #die(): void {
     const process = this.#process;
     this.#process = undefined;
+    this.#isStopping = false;
     process?.die();
+    this.#options.onDown(this);
   }
 
   accept(socket: SimSocket): void {
@@ -229,26 +279,46 @@ export class SimServer {
   onLeadershipChange(node: RaftNode): void {
     const { term, leaderId, isServing } = node;
     const leader = leaderId?.slice(0, 1) ?? 'nobody';
-    this.tell(`term ${term}: ${leader} leads${isServing ? ', and serves' : ''}`);
+    this.tell(`hears that ${leader} leads in term ${term}${isServing ? ', and serves' : ''}`);
     this.#options.watcher.onLeadershipChange(this, node);
   }
 
   onMembershipChange(membership: Membership): void {
-    const letters = (members: Membership['voters']): string =>
+    const digits = (members: Membership['voters']): string =>
       members.map(({ replicaId }) => replicaId.slice(0, 1)).join('');
     const { index, voters, learners } = membership;
-    this.tell(`membership of ${index}: voters ${letters(voters)}, learners ${letters(learners)}`);
-    this.#options.watcher.onMembershipChange(this, membership);
+    this.tell(`membership of ${index}: voters ${digits(voters)}, learners ${digits(learners)}`);
   }
 
   onSnapshot(event: SnapshotEvent): void {
     if (event.kind === 'begun') this.tell(`begins a snapshot at ${event.appliedIndex}`);
     else if (event.kind === 'failed') this.tell(`has no snapshot: ${event.error.message}`);
-    else this.tell(`has a snapshot of ${event.snapshot.manifest.index}`);
+    else {
+      this.snapshotCount += 1;
+      this.tell(`has a snapshot of ${event.snapshot.manifest.index}`);
+    }
   }
 
-  onApplied(entry: CommittedEntry, machine: SqliteStateMachine): void {
-    this.#options.watcher.onApplied(this, entry, machine);
+  /** A snapshot as a directory that SQLite can look into, to become the state. */
+  exportSnapshot(snapshotDirectory: string): string {
+    this.restoreCount += 1;
+    return this.machineDisk.export(snapshotDirectory);
+  }
+
+  /** Signs of life are left out: they would fill the transcript. */
+  onSent(message: Message): void {
+    if (message.kind === 'heartbeat' || message.kind === 'heartbeatReply') return;
+    const from = message.from.slice(0, 1);
+    const to = message.to.slice(0, 1);
+    this.#options.transcript.tell(describeMessage({ ...message, from, to }));
+  }
+
+  onOwnCommitted(index: number): void {
+    this.#options.watcher.onOwnCommitted(this, index);
+  }
+
+  onApplied(entry: CommittedEntry, machine: SqliteStateMachine, isOwn: boolean): void {
+    this.#options.watcher.onApplied(this, entry, machine, isOwn);
   }
 
   onTurn(process: SimProcess): void {
@@ -261,13 +331,15 @@ export class SimServer {
 
   /** It cannot go on. The owner of a real one ends the process, and so does this. */
   onFatal(error: Error): void {
-    if (this.disk.isDead) return;
+    const process = this.#process;
+    // Whoever lost its disk or failed already finds all kinds of things wrong.
+    if (process === undefined || !process.isAlive) return;
     // Checks that fail inside `apply` come by here, too: of the simulator, or Holt's own.
     if (!isOfTheDisk(error)) throw error;
     this.tell(`cannot go on: ${error.message}`);
-    const process = this.#process;
+    process.silence();
     this.world.after(0, () => {
-      if (this.#process === process && process !== undefined) this.kill();
+      if (this.#process === process) this.kill();
     });
   }
 }
