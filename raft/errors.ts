@@ -40,6 +40,19 @@ export function attempt(action: () => void): Error | undefined {
   return undefined;
 }
 
+/**
+ * A value out of somebody's JSON, for a sentence. Only of plain values: the text of an object or a list
+ * may be endless, or an exception.
+ */
+export function shown(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = String(value);
+  return text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}…` : text;
+}
+
+const shownCharactersMax = 100;
+
 /** `action` is a phrase, as in `write to the log`. */
 export function diskError(action: string, cause: Error): RaftError {
   return new RaftError('DISK', `Cannot ${action}: ${cause.message}`, { cause });

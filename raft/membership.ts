@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict';
 import type { Configuration, LogIndex, ReplicaId } from './core/index.js';
-import { RaftError } from './errors.js';
+import { RaftError, shown } from './errors.js';
 
 export interface Member {
   readonly replicaId: ReplicaId;
@@ -46,6 +46,11 @@ export function decodeMembership(payload: Buffer, index: LogIndex): Membership {
   } catch {
     found = undefined;
   }
+  return membershipOf(found, index);
+}
+
+/** As `decodeMembership`, of what JSON became. */
+export function membershipOf(found: unknown, index: LogIndex): Membership {
   const wrong = whatIsWrongWith(found);
   if (wrong !== undefined) {
     const code = wrong.startsWith('its format') ? 'VERSION' : 'DAMAGED';
@@ -69,13 +74,15 @@ function plain({ replicaId, host, port, attributes }: Member): Member {
 /** As the end of a sentence; undefined: it is a membership. */
 function whatIsWrongWith(found: unknown): string | undefined {
   if (!isRecord(found)) return 'it is not a JSON object';
-  if (found.format !== format) return `its format is ${found.format}, expected ${format}`;
+  if (found.format !== format) {
+    return `its format is ${shown(found.format)}, expected ${format}`;
+  }
   const { voters, learners } = found;
   if (!Array.isArray(voters) || !Array.isArray(learners)) return 'it has no lists of members';
   if (voters.length === 0) return 'it has no voter';
   const ids = new Set<unknown>();
   for (const member of [...voters, ...learners]) {
-    if (!isMember(member)) return `it has the impossible member ${JSON.stringify(member)}`;
+    if (!isMember(member)) return `it has the impossible member ${memberName(member)}`;
     if (ids.has(member.replicaId)) return `it has ${member.replicaId} twice`;
     ids.add(member.replicaId);
   }
@@ -89,6 +96,10 @@ function isMember(found: unknown): found is Member {
   if (typeof host !== 'string' || host === '') return false;
   const isPort = Number.isInteger(port) && (port as number) > 0 && (port as number) < 65_536;
   return isPort && isRecord(attributes);
+}
+
+function memberName(found: unknown): string {
+  return isRecord(found) ? shown(found.replicaId) : shown(found);
 }
 
 function isRecord(found: unknown): found is Record<string, unknown> {

@@ -134,6 +134,8 @@ export function decodeFrameHeader(bytes: Buffer, segmentId: Buffer): DecodedFram
   if (version !== formatVersion) {
     throw new RaftError('VERSION', `Cannot read the log: its frames have version ${version}`);
   }
+  const frameNumber = readUint64(bytes, 24);
+  if (!Number.isSafeInteger(frameNumber)) return undefined;
   const rows: EntryRow[] = [];
   let payloadBytes = 0;
   for (let at = 0; at < entryCount; at += 1) {
@@ -141,13 +143,15 @@ export function decodeFrameHeader(bytes: Buffer, segmentId: Buffer): DecodedFram
     if (row === undefined) {
       throw new RaftError('VERSION', 'Cannot read the log: it has entries of an unknown kind');
     }
+    // Nobody could count on from there: the sums fit by accident.
+    if (!isCountable(row)) return undefined;
     rows.push(row);
     payloadBytes += row.byteLength;
   }
   if (entryCount * entryRowBytes + payloadBytes !== bodyBytes) return undefined;
   return {
     segmentId,
-    frameNumber: readUint64(bytes, 24),
+    frameNumber,
     previousCrc: bytes.readUInt32LE(32),
     entryCount,
     bodyBytes,
@@ -156,4 +160,8 @@ export function decodeFrameHeader(bytes: Buffer, segmentId: Buffer): DecodedFram
     payloadOffset: frameHeaderBytes + entryCount * entryRowBytes,
     byteLength,
   };
+}
+
+function isCountable({ index, term, stamp }: EntryRow): boolean {
+  return Number.isSafeInteger(index) && Number.isSafeInteger(term) && Number.isSafeInteger(stamp);
 }

@@ -7,7 +7,7 @@ import type { LogIndex, Term } from '../core/index.js';
 import { RaftError, rejoinAdvice } from '../errors.js';
 import { readOnly } from '../read-only-files.js';
 import { type JournalOptions, openSegments } from './journal.js';
-import { type ScannedSegment, scanSegments } from './recovery.js';
+import { checkFollows, type ScannedSegment, scanSegments } from './recovery.js';
 import { isSpareName, segmentNumberOf } from './segment.js';
 
 /** A log that is whole. */
@@ -82,14 +82,4 @@ function scan(segments: readonly ScannedSegment[]): Omit<LogContents, 'spareCoun
     lastTerm,
     tornFrame: result.isTornFrameDropped ? result.nextFrameNumber : undefined,
   };
-}
-
-/** Throws `RaftError`. */
-export function checkFollows(index: LogIndex, lastIndex: LogIndex, frameNumber: number): void {
-  if (index <= lastIndex + 1) return;
-  throw new RaftError(
-    'DAMAGED',
-    `Cannot trust the log: frame ${frameNumber} leaves a gap before entry ${index}. ` +
-      rejoinAdvice,
-  );
 }

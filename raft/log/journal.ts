@@ -31,7 +31,13 @@ import {
   writeFrameHeader,
 } from './frame.js';
 import { type EntryLocation, LogIndexTable } from './log-index.js';
-import { locateEntries, type ScannedFrame, type ScannedSegment, scanSegments } from './recovery.js';
+import {
+  checkFollows,
+  locateEntries,
+  type ScannedFrame,
+  type ScannedSegment,
+  scanSegments,
+} from './recovery.js';
 import {
   createSpareSync,
   decodeSegmentHeader,
@@ -561,6 +567,7 @@ export class Journal {
       if (row.index === this.baseIndex) this.#baseTerm = row.term;
       // A frame repeated at a start may reach back behind a snapshot.
       if (row.index <= this.baseIndex) continue;
+      checkFollows(row.index, this.lastIndex, found.frame.frameNumber);
       this.#put(segment, row.index, {
         segmentNumber: segment.segmentNumber,
         offset,

@@ -6,10 +6,16 @@ import type { LogIndex, Term } from '../core/index.js';
 import type { Entry } from '../entry.js';
 import { RaftError } from '../errors.js';
 import { decodeMembership, type Membership } from '../membership.js';
-import { checkFollows, openForReading } from './inspect.js';
+import { openForReading } from './inspect.js';
 import type { JournalOptions } from './journal.js';
 import { LogIndexTable } from './log-index.js';
-import { locateEntries, type ScannedFrame, type ScannedSegment, scanSegments } from './recovery.js';
+import {
+  checkFollows,
+  locateEntries,
+  type ScannedFrame,
+  type ScannedSegment,
+  scanSegments,
+} from './recovery.js';
 
 export class LogView {
   readonly #segments: readonly ScannedSegment[];

@@ -14,6 +14,7 @@
 // one that voids them are removed first. Damage confined to the very last frame cannot be told from a
 // torn write; an idle log therefore ends in an empty frame.
 
+import type { LogIndex } from '../core/index.js';
 import type { FileHandle } from '../effects.js';
 import type { EntryRow } from '../entry.js';
 import { RaftError, rejoinAdvice } from '../errors.js';
@@ -128,6 +129,12 @@ function checkNothingFollows(
     }
   }
   return hasRemains;
+}
+
+/** Throws `RaftError` when an entry of the frame leaves a gap behind the last one. */
+export function checkFollows(index: LogIndex, lastIndex: LogIndex, frameNumber: number): void {
+  if (index <= lastIndex + 1) return;
+  throw damaged(`frame ${frameNumber} leaves a gap before entry ${index}`);
 }
 
 function damaged(what: string): RaftError {

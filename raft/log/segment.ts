@@ -117,7 +117,7 @@ export function decodeSegmentHeader(
     throw new RaftError('VERSION', `Cannot open log segment "${path}": it has version ${version}`);
   }
   checkIdentityBytes(block.subarray(12, 12 + identityBytesLength), identity, path);
-  return {
+  const header: SegmentHeader = {
     segmentId: Buffer.from(block.subarray(56, 56 + segmentIdBytes)),
     segmentNumber: readUint64(block, 72),
     firstFrameNumber: readUint64(block, 80),
@@ -127,6 +127,11 @@ export function decodeSegmentHeader(
     voidsEarlier: (block.readUInt32LE(92) & voidsEarlierFlag) !== 0,
     byteLength: readUint64(block, 112),
   };
+  const { segmentNumber, firstFrameNumber, previousIndex, previousTerm, byteLength } = header;
+  const numbers = [segmentNumber, firstFrameNumber, previousIndex, previousTerm, byteLength];
+  if (numbers.every(Number.isSafeInteger)) return header;
+  const what = 'its header has a number that nobody can count with';
+  throw new RaftError('DAMAGED', `Cannot open log segment "${path}": ${what}`);
 }
 
 const zeroChunk = Buffer.alloc(1024 * 1024);

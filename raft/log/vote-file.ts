@@ -213,9 +213,13 @@ function decodeSlot(block: Buffer, options: VoteFileOptions): Slot | undefined {
     throw new RaftError('VERSION', `Cannot open "${options.path}": it has version ${version}`);
   }
   checkIdentityBytes(block.subarray(12, 12 + identityBytesLength), options.identity, options.path);
+  const sequence = readUint64(block, 56);
+  const term = readUint64(block, 64);
+  // Nobody could count on from there.
+  if (!Number.isSafeInteger(sequence) || !Number.isSafeInteger(term)) return undefined;
   return {
-    sequence: readUint64(block, 56),
-    term: readUint64(block, 64),
+    sequence,
+    term,
     votedFor: block.readUInt8(72) === 1 ? block.toString('hex', 76, 96) : undefined,
   };
 }

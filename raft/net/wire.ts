@@ -35,6 +35,9 @@ const magic = 0x4753_4d48;
 /** 2: with questions for a read index. */
 const version = 2;
 const crcOffset = messageHeaderBytes - 4;
+/** Term, wall clock and fields by kind: all that is a u64 in a header. */
+const numbersOffset = 72;
+const numbersEnd = 128;
 const bodyBytesMax = entryPayloadBytesMax + entryCountMax * entryRowBytes;
 
 /** `appendReply` has a code for each outcome: its other fields fill the header. */
@@ -298,6 +301,11 @@ export class PacketReader {
     ) {
       return `a message from ${from.replicaId} to ${to}, which are not at the ends of this connection`;
     }
+    for (let at = numbersOffset; at < numbersEnd; at += 8) {
+      if (!Number.isSafeInteger(readUint64(header, at))) {
+        return 'a message with a number that nobody can count with';
+      }
+    }
     const entryCount = header.readUInt32LE(128);
     const bodyBytes = header.readUInt32LE(132);
     if (entryCount > entryCountMax || bodyBytes > bodyBytesMax)
@@ -343,6 +351,9 @@ export class PacketReader {
       const row = readEntryRow(body, messageHeaderBytes + at * entryRowBytes);
       if (row === undefined) return 'an entry of an unknown kind';
       if (row.index !== firstIndex + at) return 'entries out of order';
+      if (!Number.isSafeInteger(row.index) || !Number.isSafeInteger(row.stamp)) {
+        return 'an entry with a number that nobody can count with';
+      }
       if (row.term < previousTerm || row.term > messageTerm) return 'entries of impossible terms';
       previousTerm = row.term;
       if (offset + row.byteLength > end) return 'a message shorter than its entries';

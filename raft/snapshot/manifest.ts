@@ -15,8 +15,8 @@
 
 import { crc32 } from 'node:zlib';
 import type { LogIndex, Term } from '../core/index.js';
-import { RaftError } from '../errors.js';
-import { decodeMembership, encodeMembership, type Membership } from '../membership.js';
+import { attempt, RaftError, shown } from '../errors.js';
+import { encodeMembership, type Membership, membershipOf } from '../membership.js';
 
 export const manifestName = 'manifest.json';
 /** While a file of this name is in it, a snapshot is not removed. */
@@ -74,17 +74,18 @@ export function decodeManifest(bytes: Buffer, path: string): SnapshotManifest {
   if (!bytes.subarray(head.length).equals(crcLine(head))) {
     throw new RaftError('DAMAGED', `Cannot use the snapshot "${path}": its manifest is damaged`);
   }
-  const { crc32: _crc, membership, ...rest } = JSON.parse(bytes.toString('utf8'));
-  const wrong = whatIsWrongWith(rest);
+  // The sum says that these are the bytes that were written, not that they make sense.
+  let found: unknown;
+  attempt(() => {
+    found = JSON.parse(bytes.toString('utf8'));
+  });
+  const wrong = whatIsWrongWith(found);
   if (wrong !== undefined) {
     const code = wrong.startsWith('its format') ? 'VERSION' : 'DAMAGED';
     throw new RaftError(code, `Cannot use the snapshot "${path}": ${wrong}`);
   }
-  const { index, ...payload } = membership;
-  return {
-    ...rest,
-    membership: decodeMembership(Buffer.from(JSON.stringify(payload)), index),
-  };
+  const { crc32: _crc, membership, ...rest } = found as SnapshotManifest & { crc32: unknown };
+  return { ...rest, membership: membershipOf(membership, membership.index) };
 }
 
 function crcLine(head: Buffer): Buffer {
@@ -93,23 +94,44 @@ function crcLine(head: Buffer): Buffer {
 
 const crcLineBytes = crcLine(Buffer.alloc(0)).length;
 
-/** As the end of a sentence; undefined: nothing is. */
-function whatIsWrongWith(found: Partial<SnapshotManifest>): string | undefined {
-  if (found.format !== 1) return `its format is ${found.format}, expected 1`;
-  if (!/^[0-9a-f]{32}$/.test(String(found.snapshotId))) return 'it has no id';
+/** As the end of a sentence; undefined: nothing is, but for the members. */
+function whatIsWrongWith(found: unknown): string | undefined {
+  if (!isRecord(found)) return 'its manifest is no object';
+  if (found.format !== 1) return `its format is ${shown(found.format)}, expected 1`;
+  if (!isId(found.snapshotId)) return 'it has no id';
+  if (!isId(found.clusterId)) return 'it is of no cluster';
   for (const name of ['group', 'index', 'term', 'stamp', 'createdMs'] as const) {
     const value = found[name];
-    if (!Number.isSafeInteger(value) || value! < 0) return `its ${name} is ${value}`;
+    if (!isNatural(value)) return `its ${name} is ${shown(value)}`;
   }
+  if (!isRecord(found.membership)) return 'it has no membership';
+  const { index } = found.membership;
+  if (!isNatural(index)) return `the index of its membership is ${shown(index)}`;
   if (!Array.isArray(found.files)) return 'it has no list of files';
   for (const file of found.files) {
-    if (!isFileName(file.name)) return `it cannot have a file "${file.name}"`;
+    if (!isRecord(file)) return `it cannot have the file ${shown(file)}`;
+    const { name, byteLength, crc32: sum } = file;
+    if (!isFileName(name)) return `it cannot have a file "${shown(name)}"`;
+    if (!isNatural(byteLength)) return `its file "${name}" has ${shown(byteLength)} bytes`;
+    if (!isNatural(sum) || sum > 0xffff_ffff) return `its file "${name}" has no sum`;
   }
   return undefined;
 }
 
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isId(value: unknown): boolean {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
+}
+
+function isNatural(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
 /** A manifest may come from another replica: its names must not lead out of the directory. */
-function isFileName(name: unknown): boolean {
+function isFileName(name: unknown): name is string {
   if (typeof name !== 'string' || name === manifestName || name === heldName) return false;
   return /^\w[\w.-]*$/.test(name);
 }

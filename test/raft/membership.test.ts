@@ -24,6 +24,12 @@ function payloadOf(changes: object): Buffer {
   );
 }
 
+/** Where a member should be, lists within lists. */
+function nestOf(depth: number): Buffer {
+  const text = payloadOf({ voters: ['a nest'] }).toString();
+  return Buffer.from(text.replace('"a nest"', '['.repeat(depth) + ']'.repeat(depth)));
+}
+
 describe('Membership', () => {
   it('is read as it was written, at the index of its entry', () => {
     const payload = encodeMembership(membership);
@@ -57,6 +63,9 @@ describe('Membership', () => {
     ['no port', payloadOf({ voters: [member('a', { port: 0.5 })] }), /the impossible member/],
     ['no attributes', payloadOf({ voters: [{ ...member('a'), attributes: 1 }] }), /impossible/],
     ['no member', payloadOf({ learners: [null] }), /the impossible member null/],
+    // What is made of them would be a text without end, or none.
+    ['a nest', nestOf(50_000), /the impossible member a list/],
+    ['an endless id', payloadOf({ voters: [member('x'.repeat(900))] }), /member x{100}…$/],
   ];
   for (const [what, payload, message] of nonsense) {
     it(`is not read from ${what}`, () => {
@@ -70,6 +79,12 @@ describe('Membership', () => {
       () => decodeMembership(payload, 3),
       raftError('VERSION', /in entry 3: its format is 2, expected 1/),
     );
+  });
+
+  it('of a format that has no text is refused all the same', () => {
+    const payload = payloadOf({ format: { toString: 1 } });
+    const sentence = /in entry 3: its format is an object, expected 1/;
+    assert.throws(() => decodeMembership(payload, 3), raftError('VERSION', sentence));
   });
 
   it('that no replica could read is not written', () => {

@@ -1,8 +1,9 @@
 // The manifest that a peer offers, before it is believed: its names become file names here, its
 // lengths and numbers decide what is read, written and replaced.
 
+import { attempt, shown } from '../../errors.js';
 import type { ReplicaIdentity } from '../../identity.js';
-import type { Member } from '../../membership.js';
+import { type Membership, membershipOf } from '../../membership.js';
 import type { SnapshotFile, SnapshotManifest } from '../store.js';
 
 const fileCountMax = 1024;
@@ -19,13 +20,18 @@ export function decodeOfferedManifest(
     return 'its manifest is no JSON';
   }
   if (manifest === null || typeof manifest !== 'object') return 'its manifest is no object';
-  if (manifest.format !== 1) return `its format is ${manifest.format}, which is unknown here`;
+  if (manifest.format !== 1)
+    return `its format is ${shown(manifest.format)}, which is unknown here`;
   if (manifest.clusterId !== self.clusterId) {
-    return `it is of cluster ${manifest.clusterId}, not ${self.clusterId}`;
+    return `it is of cluster ${shown(manifest.clusterId)}, not ${self.clusterId}`;
   }
-  if (manifest.group !== self.group) return `it is of group ${manifest.group}, not ${self.group}`;
+  if (manifest.group !== self.group) {
+    return `it is of group ${shown(manifest.group)}, not ${self.group}`;
+  }
   const wrong = wrongField(manifest);
-  return wrong === undefined ? (manifest as SnapshotManifest) : `its manifest has a wrong ${wrong}`;
+  if (wrong !== undefined) return `its manifest has a wrong ${wrong}`;
+  const { membership } = manifest as SnapshotManifest;
+  return { ...(manifest as SnapshotManifest), membership: plainMembership(membership) };
 }
 
 function wrongField(manifest: Partial<SnapshotManifest>): string | undefined {
@@ -54,21 +60,13 @@ function isFile(file: SnapshotFile | null): boolean {
   return isNatural(file.byteLength) && isNatural(file.crc32) && file.crc32 <= 0xffff_ffff;
 }
 
-function isMembership(membership: SnapshotManifest['membership'] | undefined): boolean {
+/** Else what came would be refused only when all of it is here and is to be saved. */
+function isMembership(membership: Membership | null | undefined): boolean {
   if (membership === undefined || membership === null || !isNatural(membership.index)) return false;
-  const { voters, learners } = membership;
-  if (!Array.isArray(voters) || !Array.isArray(learners) || voters.length === 0) return false;
-  return [...voters, ...learners].every(isMember);
+  return attempt(() => plainMembership(membership)) === undefined;
 }
 
-function isMember(member: Member | null): boolean {
-  return (
-    member !== null &&
-    typeof member === 'object' &&
-    /^[0-9a-f]{40}$/.test(member.replicaId) &&
-    typeof member.host === 'string' &&
-    isNatural(member.port) &&
-    member.port <= 65_535 &&
-    typeof member.attributes === 'object'
-  );
+/** As the configuration entry has it. Throws `RaftError`. */
+function plainMembership({ index, voters, learners }: Membership): Membership {
+  return membershipOf({ format: 1, voters, learners }, index);
 }

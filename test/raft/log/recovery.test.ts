@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import type { Entry } from '../../../raft/entry.js';
+import { type Entry, entryRowBytes } from '../../../raft/entry.js';
 import { RaftError } from '../../../raft/errors.js';
-import { frameAlignment } from '../../../raft/log/index.js';
+import { frameAlignment, frameHeaderBytes } from '../../../raft/log/index.js';
 import type { FaultyFiles } from '../../faults/faulty-files.js';
 import {
   append,
@@ -112,6 +112,30 @@ describe('Journal recovery', () => {
       ...entriesOf(1, 1, 1),
       ...entriesOf(2, 2, 1, 10 * KiB),
     ]);
+  });
+
+  it('refuses a frame that leaves a gap, whatever its sums say', () => {
+    const disk = diskWith(2);
+    changeRow(disk, 2, (row) => row.writeUInt32LE(4, 0));
+    assertRefused(disk, /frame 2 leaves a gap before entry 4/);
+  });
+
+  it('takes no frame for sound whose numbers nobody can count with', () => {
+    for (const at of [0, 8, 16]) {
+      const disk = diskWith(2);
+      changeRow(disk, 2, (row) => row.writeUInt32LE(2 ** 21, at + 4));
+      const journal = openJournal(disk);
+      assert.deepEqual(readAll(disk, journal), entriesOf(1, 1, 1));
+    }
+  });
+
+  it('refuses a segment whose header has such a number', () => {
+    const disk = diskWith(1);
+    const header = disk.files.contents(segmentFile(1)).subarray(0, headerBytes);
+    header.writeUInt32LE(2 ** 21, 96 + 4);
+    header.writeUInt32LE(crc32(header.subarray(0, headerBytes - 4)), headerBytes - 4);
+    disk.files.overwrite(segmentFile(1), 0, header);
+    assertRefused(disk, /a number that nobody can count with/);
   });
 
   it('refuses when a segment in the middle is missing', () => {
@@ -258,6 +282,17 @@ describe('Journal recovery', () => {
     }
   });
 });
+
+/** Of the frame of one entry, whose sums fit again then. */
+function changeRow(disk: Disk, frameNumber: number, change: (row: Buffer) => void): void {
+  const offset = frameAt(frameNumber);
+  const frame = disk.files.contents(segmentFile(1)).subarray(offset, offset + frameAlignment);
+  const row = frame.subarray(frameHeaderBytes, frameHeaderBytes + entryRowBytes);
+  change(row);
+  const crc = crc32(row, crc32(frame.subarray(0, frameHeaderBytes - 4)));
+  frame.writeUInt32LE(crc, frameHeaderBytes - 4);
+  disk.files.overwrite(segmentFile(1), offset, frame);
+}
 
 interface FramePlace {
   readonly path: string;

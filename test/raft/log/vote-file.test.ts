@@ -119,6 +119,17 @@ describe('VoteFile', () => {
     assert.throws(() => open(disk), raftError('DAMAGED', /both copies are damaged/));
   });
 
+  it('does not count on from a number that is too large', () => {
+    for (const at of [56, 64]) {
+      const disk = votedDisk();
+      const slot = disk.files.contents(path).subarray(0, slotBytes);
+      slot.writeUInt32LE(2 ** 21, at + 4);
+      slot.writeUInt32LE(crc32(slot.subarray(0, slotBytes - 4)), slotBytes - 4);
+      disk.files.overwrite(path, 0, slot);
+      assert.deepEqual(open(disk).hardState, voted);
+    }
+  });
+
   it('is refused when it is cut short', () => {
     const disk = new Disk();
     disk.files.open(path, 'create').writeSync(Buffer.alloc(100), 0);

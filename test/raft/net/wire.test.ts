@@ -244,6 +244,16 @@ describe('wire', () => {
     }
   });
 
+  it('closes on numbers that nobody can count with', () => {
+    for (let at = 72; at < 128; at += 8) {
+      const bytes = forged(messages.appendReply!, (header) => header.writeUInt8(0x20, at + 6));
+      assertWrong(bytes, /a message with a number that nobody can count with/);
+    }
+    const given = [{ ...entry(8, 4), stamp: 2 ** 53 }];
+    const sentence = /an entry with a number that nobody can count with/;
+    assertWrong(encode({ ...append, entries: given }), sentence, { allocates: true });
+  });
+
   it('closes on entries in a message that has none', () => {
     const bytes = forged(append, (header) => header.writeUInt8(8, 5));
     assertWrong(bytes, /entries in a message that has none/);

@@ -25,6 +25,12 @@ function names(disk: Disk): string[] {
   return disk.files.list(storeDirectory).sort();
 }
 
+/** The text of a manifest up to its sum, with other fields. */
+function bodyWith(changes: object): string {
+  const { crc32: _, ...fields } = JSON.parse(encodeManifest(foreignManifest()).toString());
+  return `${JSON.stringify({ ...fields, ...changes }).slice(0, -1)},`;
+}
+
 /** Of a snapshot that another replica of the group took. */
 function foreignManifest(index = 50): SnapshotManifest {
   const disk = new Disk(99);
@@ -238,9 +244,31 @@ describe('SnapshotStore', () => {
         [{ files: [{ ...file, name: '../vote' }] }, 'DAMAGED', /cannot have a file "\.\.\/vote"/],
         [{ files: [{ ...file, name: 'manifest.json' }] }, 'DAMAGED', /cannot have a file/],
         [{ snapshotId: '../x' }, 'DAMAGED', /it has no id/],
+        [{ snapshotId: [manifest.snapshotId] }, 'DAMAGED', /it has no id/],
+        [{ format: { toString: 1 } }, 'VERSION', /its format is an object, expected 1/],
+        [{ clusterId: { toString: 1 } }, 'DAMAGED', /it is of no cluster/],
+        [{ files: [null] }, 'DAMAGED', /it cannot have the file null/],
+        [{ files: [{ ...file, byteLength: '3' }] }, 'DAMAGED', /its file "data.db" has 3 bytes/],
+        [{ files: [{ ...file, crc32: -1 }] }, 'DAMAGED', /its file "data.db" has no sum/],
       ] as const) {
         const bytes = encodeManifest({ ...manifest, ...changed } as unknown as SnapshotManifest);
         assert.throws(() => decodeManifest(bytes, 'x'), raftError(code, message));
+      }
+    });
+
+    it('whose sum fits and that is nothing to go by is refused', () => {
+      for (const [text, message] of [
+        ['{ no JSON', /its manifest is no object/],
+        ['[', /its manifest is no object/],
+        [bodyWith({ membership: undefined }), /it has no membership/],
+        [bodyWith({ membership: [] }), /it has no membership/],
+        [bodyWith({ membership: { index: '1' } }), /the index of its membership is 1/],
+        [bodyWith({ membership: { index: 1, format: 1, voters: [] } }), /no lists of members/],
+      ] as const) {
+        const head = Buffer.from(text);
+        const sum = crc32(head).toString(16).padStart(8, '0');
+        const bytes = Buffer.concat([head, Buffer.from(`  "crc32": "${sum}"\n}\n`)]);
+        assert.throws(() => decodeManifest(bytes, 'x'), raftError('DAMAGED', message));
       }
     });
 

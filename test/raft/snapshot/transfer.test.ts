@@ -199,6 +199,11 @@ function troubles(attempt: Attempt): string[] {
   );
 }
 
+function membershipWith(change: object): object {
+  const [voter] = manifestOf().membership.voters;
+  return { index: 0, voters: [{ ...voter, ...change }], learners: [] };
+}
+
 describe('Snapshot transfer', () => {
   it('brings every file, and tells both sides', () => {
     const story = new Story();
@@ -405,8 +410,11 @@ describe('Snapshot transfer', () => {
       ['{"format":', /its manifest is no JSON/],
       ['null', /its manifest is no object/],
       [{ format: 2 }, /its format is 2, which is unknown here/],
+      [{ format: { toString: 1 } }, /its format is an object, which is unknown here/],
       [{ clusterId: '6'.repeat(32) }, /it is of cluster 6666/],
+      [{ clusterId: { toString: 1 } }, /it is of cluster an object, not/],
       [{ group: 2 }, /it is of group 2, not 1/],
+      [{ group: [[]] }, /it is of group a list, not 1/],
       [{ snapshotId: '../../etc' }, /a wrong snapshotId/],
       [{ index: 0 }, /a wrong index/],
       [{ index: 1.5 }, /a wrong index/],
@@ -416,6 +424,11 @@ describe('Snapshot transfer', () => {
       [{ membership: null }, /a wrong membership/],
       [{ membership: { index: 0, voters: [], learners: [] } }, /a wrong membership/],
       [{ membership: { index: 0, voters: [{ replicaId: 'x' }], learners: [] } }, /membership/],
+      // It could not be written: all of the snapshot would come, again and again, for nothing.
+      [{ membership: membershipWith({ attributes: null }) }, /a wrong membership/],
+      [{ membership: membershipWith({ port: 0 }) }, /a wrong membership/],
+      [{ membership: membershipWith({ host: '' }) }, /a wrong membership/],
+      [{ membership: membershipWith({ replicaId: ['a'.repeat(40)] }) }, /a wrong membership/],
       [{ files: [] }, /a wrong files/],
       [{ files: [null] }, /a wrong file/],
       [{ files: [{ ...file, name: '../live.db' }] }, /a wrong file/],
