@@ -178,6 +178,7 @@ export class SimProcess {
       cacheBytes: 256 * 1024,
       files: server.machineDisk.files,
       timers: { after: (ms, callback) => this.timers.after(ms, this.#guarded(callback)) },
+      clock: server.clock,
       random,
       restoreFrom: () => {
         const snapshot = findRestorable(snapshots, journal, (text) => server.tell(text));
