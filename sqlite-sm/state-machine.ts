@@ -196,7 +196,7 @@ export class SqliteStateMachine {
       try {
         return SqliteStateMachine.#load(options, path, { from: 'live', reason });
       } catch (error) {
-        if (isDamage(error)) reason = 'the database is damaged';
+        if (isDamage(error) || isOfOtherTables(error)) reason = 'the database is damaged';
         else if (isOutdated(error)) reason = 'the database is of an older version';
         else throw error;
       }
@@ -905,6 +905,15 @@ function isResourceError(error: unknown): boolean {
 /** The log brings everything again, into tables of this version. */
 function isOutdated(error: unknown): boolean {
   return error instanceof FatalMachineError && error.code === 'outdated';
+}
+
+/**
+ * The file was opened, and does not hold what this program prepares for or has to find: it was cut to
+ * nothing, say. It is a cache: nothing is lost by making it anew.
+ */
+function isOfOtherTables(error: unknown): boolean {
+  const hasNoMeta = error instanceof FatalMachineError && error.code === 'resource';
+  return hasNoMeta || sqliteErrorCode(error) === 'SQLITE_ERROR';
 }
 
 function isDamage(error: unknown): boolean {

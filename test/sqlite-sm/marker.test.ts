@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import * as fs from 'node:fs';
+import { Database } from '../../sqlite-sm/database.js';
 import type { FileIdentity, MachineFiles } from '../../sqlite-sm/index.js';
 import { checkMarker, markerPath, writeMarker } from '../../sqlite-sm/marker.js';
 import {
@@ -127,6 +128,23 @@ describe('The marker beside live.db', () => {
     fs.writeSync(descriptor, Buffer.alloc(bytes.length, 0x5a));
     fs.closeSync(descriptor);
     assertDiscarded('the database is damaged');
+  });
+
+  it('fits a database that has lost what it held', () => {
+    const executed = (sql: string) => () => {
+      const opened = Database.open(database(), { cacheBytes: 64 * 1024 });
+      opened.execute(sql);
+      opened.close();
+    };
+    for (const spoil of [
+      () => fs.truncateSync(database(), 0),
+      executed('DELETE FROM meta'),
+      executed('DROP TABLE meta'),
+      executed('DROP TABLE keys'),
+    ]) {
+      spoil();
+      assertDiscarded('the database is damaged');
+    }
   });
 
   it('goes before the database is deleted, and comes when the new one is whole', () => {
