@@ -17,6 +17,7 @@ import { show } from '../sqlite-sm/machine-fixture.js';
 import { Cluster } from './cluster.js';
 import { CommandSource } from './commands.js';
 import { History, type Operation } from './history.js';
+import { judge } from './judge.js';
 import { drawPlan, type Plan, type PlanChanges, type TroubleName } from './plan.js';
 import { SimClient } from './sim-client.js';
 import type { SimServer } from './sim-server.js';
@@ -199,7 +200,8 @@ class Simulation {
     );
     if (!this.#world.run(progressMsMax, () => this.#isAtRest())) assert.fail(this.#unrest());
     for (const server of this.#members) this.#watchers.onEnd(server);
-    this.#readEverything();
+    const contents = this.#readEverything();
+    judge(this.#history.operations, contents);
   }
 
   get #members(): readonly SimServer[] {
@@ -229,7 +231,8 @@ class Simulation {
   }
 
   /** The last word of the history: what is there in the end. */
-  #readEverything(): void {
+  #readEverything(): ReadonlyMap<string, string> {
+    const contents = new Map<string, string>();
     const { machine, node } = this.#cluster.leader!.process;
     for (const key of this.#source.keys) {
       const command = ['GET', key];
@@ -241,7 +244,9 @@ class Simulation {
       );
       assert(reply !== needsTick && !(reply instanceof SlicedRead));
       this.#history.return(operation, show(reply));
+      if (reply !== null) contents.set(key, String(show(reply)));
     }
+    return contents;
   }
 }
 

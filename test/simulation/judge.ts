@@ -1,0 +1,16 @@
+// What the history of the clients says, when a run is over.
+
+import assert from 'node:assert/strict';
+import { findLostWrites } from '../checkers/acknowledged-writes.js';
+import { checkLinearizability, explain } from '../checkers/linearizability.js';
+import type { Operation } from '../checkers/operation.js';
+import { findStaleReads } from '../checkers/read-freshness.js';
+import { redisModel } from '../checkers/redis-model.js';
+
+/** `contents` has the keys that are there in the end. The cheap ones first: they say more plainly what is wrong. */
+export function judge(history: readonly Operation[], contents: ReadonlyMap<string, string>): void {
+  const findings = [...findLostWrites(history, contents), ...findStaleReads(history)];
+  assert(findings.length === 0, findings.join('\n'));
+  const verdict = checkLinearizability(history, redisModel(history));
+  assert(verdict.kind !== 'violation', explain(verdict));
+}
