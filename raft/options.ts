@@ -63,7 +63,7 @@ export interface RaftOptions {
    * Bytes, 0 … 1 TiB; with 0 and an empty state every entry is followed by one.
    *
    * 512 MiB: a snapshot writes the whole state, and the disk has that much log to spare; with half of
-   * it large writes lose a tenth of their pace. A restart after a loss of power has to apply it.
+   * it large writes lose some of their pace. A restart after a loss of power has to apply it.
    */
   readonly snapshotMinLogSize: number;
   /**

@@ -7,10 +7,18 @@ import type { Operation } from '../checkers/operation.js';
 import { findStaleReads } from '../checkers/read-freshness.js';
 import { redisModel } from '../checkers/redis-model.js';
 
-/** `contents` has the keys that are there in the end. The cheap ones first: they say more plainly what is wrong. */
-export function judge(history: readonly Operation[], contents: ReadonlyMap<string, string>): void {
+/**
+ * Throws when something is wrong; the cheap checkers first, because they say more plainly what. `contents`
+ * has the keys that are there in the end. `unknown`: nothing was found, and the search for an order ran out
+ * of steps.
+ */
+export function judge(
+  history: readonly Operation[],
+  contents: ReadonlyMap<string, string>,
+): 'linearizable' | 'unknown' {
   const findings = [...findLostWrites(history, contents), ...findStaleReads(history)];
   assert(findings.length === 0, findings.join('\n'));
   const verdict = checkLinearizability(history, redisModel(history));
   assert(verdict.kind !== 'violation', explain(verdict));
+  return verdict.kind;
 }

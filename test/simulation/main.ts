@@ -92,13 +92,14 @@ function work(): Promise<void> {
 }
 
 function onPassed(passed: Passed): void {
-  const { seed, plan, completed, simulatedMs, hash } = passed;
+  const { seed, plan, completed, simulatedMs, hash, isLinearizable } = passed;
   totals.add(passed);
   if (runsMax === 1) for (const line of describePlan(plan)) console.log(`  ${line}`);
   const seconds = (simulatedMs / 1000).toFixed(0);
   console.log(
     `seed ${seed}: ${completed} commands answered in ${seconds} s, ${plan.servers} servers, ` +
-      `troubles in a second: ${describeRates(plan.rates)}; trace ${hash.slice(0, 16)}`,
+      `troubles in a second: ${describeRates(plan.rates)}; trace ${hash.slice(0, 16)}` +
+      (isLinearizable ? '' : '; NOT KNOWN to be linearizable: the search ran out of steps'),
   );
 }
 

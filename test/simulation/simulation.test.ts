@@ -20,7 +20,8 @@ describe('Simulation', () => {
     const seeds = seedsToRun(8);
     for (const seed of seeds) {
       try {
-        const { coverage } = simulate(seed, directory);
+        const { coverage, isLinearizable } = simulate(seed, directory);
+        assert(isLinearizable, 'the search for an order ran out of steps');
         for (const [name, count] of Object.entries(coverage)) {
           sums[name] = (sums[name] ?? 0) + count;
         }

@@ -35,6 +35,8 @@ export interface Outcome {
   readonly simulatedMs: number;
   readonly troubles: ReadonlyMap<TroubleName, number>;
   readonly coverage: Coverage;
+  /** An order was found that explains the history; otherwise the search was given up. */
+  readonly isLinearizable: boolean;
   readonly history: readonly Operation[];
 }
 
@@ -129,7 +131,7 @@ class Simulation {
       const troubles = this.#suffer();
       this.#recover();
       this.#goOnWithout();
-      this.#comeToRest();
+      const verdict = this.#comeToRest();
       return {
         hash: this.#transcript.digest,
         plan: this.#plan,
@@ -137,6 +139,7 @@ class Simulation {
         simulatedMs: this.#world.nowMs,
         troubles: troubles.counts,
         coverage: { ...this.#watchers.coverage, ...this.#cluster.coverage },
+        isLinearizable: verdict === 'linearizable',
         history: this.#history.operations,
       };
     } finally {
@@ -191,7 +194,7 @@ class Simulation {
     assert.fail(`${when}, client ${numbers} got no answer within ${progressMsMax} ms`);
   }
 
-  #comeToRest(): void {
+  #comeToRest(): ReturnType<typeof judge> {
     for (const client of this.#clients) client.stop();
     const isAnswered = (): boolean => this.#clients.every(({ isIdle }) => isIdle);
     assert(
@@ -201,7 +204,7 @@ class Simulation {
     if (!this.#world.run(progressMsMax, () => this.#isAtRest())) assert.fail(this.#unrest());
     for (const server of this.#members) this.#watchers.onEnd(server);
     const contents = this.#readEverything();
-    judge(this.#history.operations, contents);
+    return judge(this.#history.operations, contents);
   }
 
   get #members(): readonly SimServer[] {

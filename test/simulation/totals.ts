@@ -6,11 +6,13 @@ export class Totals {
   #runs = 0;
   #simulatedMs = 0;
   #completed = 0;
+  #undecided = 0;
   readonly #sums = new Map<string, number>();
   readonly #troubles = new Map<string, number>();
 
-  add({ simulatedMs, completed, coverage, troubles }: Passed): void {
+  add({ simulatedMs, completed, coverage, troubles, isLinearizable }: Passed): void {
     this.#runs += 1;
+    if (!isLinearizable) this.#undecided += 1;
     this.#simulatedMs += simulatedMs;
     this.#completed += completed;
     for (const [name, count] of Object.entries(coverage)) addTo(this.#sums, name, count);
@@ -25,6 +27,7 @@ export class Totals {
     return [
       `${this.#runs} runs passed: ${simulated.toFixed(0)} s simulated in ${seconds.toFixed(0)} s ` +
         `(${(simulated / seconds).toFixed(0)} times real time), ${this.#completed} commands answered`,
+      `  linearizable: ${this.#runs - this.#undecided}, search given up: ${this.#undecided}`,
       `  ${counts(this.#sums)}`,
       `  troubles: ${counts(this.#troubles)}`,
     ].join('\n');
