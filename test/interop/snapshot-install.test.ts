@@ -31,6 +31,10 @@ describe('Snapshot installation', () => {
     load = new WriteLoad(cluster, { valueBytes: 8 * 1024 });
     await pause(500);
     const [server] = await cluster.followers();
+    // It has one of its own, which the one that it is sent takes the place of.
+    await eventually('a snapshot is saved', 10_000, async () => {
+      return (await server!.call('SAVE')) === 'OK';
+    });
     await server!.kill9();
     const leader = await cluster.leader();
     const writtenAtOnce = load.writes.length;
@@ -91,6 +95,9 @@ describe('Snapshot installation', () => {
     await server.start();
     await installedAt(server);
     assert.match(leader.log, /data\.db has changed on disk/);
+    await eventually('its older snapshots are gone', 10_000, () => {
+      return snapshotNames(server).length === 1;
+    });
     await verify(load);
   });
 
@@ -108,10 +115,13 @@ describe('Snapshot installation', () => {
   });
 });
 
+function snapshotNames(server: ServerUnderTest): string[] {
+  const names = fs.readdirSync(join(server.groupDirectory, 'snapshots'));
+  return names.filter((name) => name.startsWith('snapshot-')).sort();
+}
+
 function newestSnapshot(server: ServerUnderTest): string {
-  const directory = join(server.groupDirectory, 'snapshots');
-  const names = fs.readdirSync(directory).filter((name) => name.startsWith('snapshot-'));
-  return join(directory, names.sort().at(-1)!);
+  return join(server.groupDirectory, 'snapshots', snapshotNames(server).at(-1)!);
 }
 
 function flipByte(path: string): void {
