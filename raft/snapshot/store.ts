@@ -17,7 +17,7 @@
 // looks like one.
 
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { LogIndex, Term } from '../core/index.js';
 import type { Chance, Clock, Done, FileHandle, Files } from '../effects.js';
 import { attempt, diskError, RaftError } from '../errors.js';
@@ -59,6 +59,8 @@ export interface SnapshotHead {
 }
 
 type Published = (error: Error | undefined, snapshot: Snapshot | undefined) => void;
+/** With an error the sum means nothing. */
+type Summed = (error: Error | undefined, sum: FileSum) => void;
 
 export class SnapshotStore {
   readonly #options: SnapshotStoreOptions;
@@ -99,7 +101,10 @@ export class SnapshotStore {
 
   /** Whether every file is there as it was published. */
   verify(snapshot: Snapshot, done: Done): void {
-    this.#verifyFiles(snapshot.path, snapshot.manifest.files, false, done);
+    const { files } = this.#options;
+    const sum = (path: string, onSummed: Summed): void =>
+      sumFile(files, path, { isSynced: false }, onSummed);
+    this.#verifyFiles(snapshot.path, snapshot.manifest.files, sum, done);
   }
 
   /** As `verify`, at a start. */
@@ -199,15 +204,17 @@ export class SnapshotStore {
   ): void {
     const name = names[found.length];
     if (name === undefined) return done(undefined, found);
-    const { files } = this.#options;
-    const path = join(directory, name);
-    const onSummed = (error: Error | undefined, sum: FileSum): void => {
+    this.#syncAndSum(join(directory, name), known.get(name), (error, sum) => {
       if (error !== undefined) return done(error, found);
       this.#sum(directory, names, known, [...found, { name, ...sum }], done);
-    };
-    const sum = known.get(name);
-    if (sum === undefined) sumFile(files, path, { isSynced: true }, onSummed);
-    else syncSummedFile(files, path, sum, (error) => onSummed(error, sum));
+    });
+  }
+
+  /** `known`: as it was summed by whoever wrote it. */
+  #syncAndSum(path: string, known: FileSum | undefined, done: Summed): void {
+    const { files } = this.#options;
+    if (known === undefined) sumFile(files, path, { isSynced: true }, done);
+    else syncSummedFile(files, path, known, (error) => done(error, known));
   }
 
   /** The files in `directory` are durable: manifest, name, `done`. */
@@ -287,9 +294,15 @@ export class SnapshotStore {
 
   /**
    * Makes a snapshot of what was received, when it is what `manifest` says: durable, and among `all`,
-   * when it is `done` without an error. With one, what was received is gone.
+   * when it is `done` without an error. With one, what was received is gone. `sums`: by name, of
+   * files that were summed as they were written here; the others are read.
    */
-  adopt(receiving: string, manifest: SnapshotManifest, done: Published): void {
+  adopt(
+    receiving: string,
+    manifest: SnapshotManifest,
+    sums: ReadonlyMap<string, FileSum>,
+    done: Published,
+  ): void {
     const fail = (error: Error): void => {
       this.#discard(receiving);
       done(error, undefined);
@@ -305,7 +318,7 @@ export class SnapshotStore {
         this.#options.onWarning(wrong.message);
         this.#all = this.#all.filter((one) => one !== known);
         this.#remove(known.path);
-        this.adopt(receiving, manifest, done);
+        this.adopt(receiving, manifest, sums, done);
       });
     }
     const error = attempt(() => {
@@ -313,7 +326,9 @@ export class SnapshotStore {
       this.#removeOthers(receiving, manifest.files);
     });
     if (error !== undefined) return fail(error);
-    this.#verifyFiles(receiving, manifest.files, true, (wrong) => {
+    const sum = (path: string, onSummed: Summed): void =>
+      this.#syncAndSum(path, sums.get(basename(path)), onSummed);
+    this.#verifyFiles(receiving, manifest.files, sum, (wrong) => {
       if (wrong !== undefined) return fail(wrong);
       this.#complete(receiving, manifest, done);
     });
@@ -330,13 +345,13 @@ export class SnapshotStore {
   #verifyFiles(
     directory: string,
     wanted: readonly SnapshotFile[],
-    isSynced: boolean,
+    sumOf: (path: string, onSummed: Summed) => void,
     done: Done,
   ): void {
     const next = (at: number): void => {
       const file = wanted[at];
       if (file === undefined) return done(undefined);
-      sumFile(this.#options.files, join(directory, file.name), { isSynced }, (error, sum) => {
+      sumOf(join(directory, file.name), (error, sum) => {
         const wrong = whatIsWrongWith(directory, file, error, sum);
         if (wrong !== undefined) return done(wrong);
         next(at + 1);

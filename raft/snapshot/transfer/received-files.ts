@@ -1,20 +1,27 @@
 // The files of a snapshot that is being received, in the directory where they gather.
 //
 // At most one operation is under way at a time. A chunk is durable when it is written: what was told
-// of as stored is still there after a power cut.
+// of as stored is still there after a power cut. A file of which every chunk was written here, in their
+// order, is summed on its way: to read gigabytes again would only show what the page cache has of them.
 
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Done, FileHandle, Files } from '../../effects.js';
 import { attempt } from '../../errors.js';
+import type { FileSum } from '../../state-machine.js';
 import type { SnapshotFile, SnapshotManifest } from '../store.js';
 import { type Chunk, chunkBytes } from './frames.js';
+
+/** Of a file whose chunks did not all come, one after another: no chunk is the next one of it. */
+const unknownSum: FileSum = Object.freeze({ byteLength: -1, crc32: 0 });
 
 export class ReceivedFiles {
   readonly #files: Files;
   readonly #directory: string;
   readonly #manifest: SnapshotManifest;
   #open: { readonly file: number; readonly handle: FileHandle } | undefined;
+  /** By name: of the file as far as it was written, or `unknownSum`. */
+  readonly #sums = new Map<string, FileSum>();
   #isBusy = false;
   #isClosed = false;
 
@@ -36,8 +43,28 @@ export class ReceivedFiles {
     this.#isBusy = true;
     handle.write([chunk.bytes], chunk.chunk * chunkBytes, (error) => {
       this.#endOperation();
+      if (error === undefined) this.#sum(chunk);
       done(error);
     });
+  }
+
+  #sum({ file, chunk, bytes }: Chunk): void {
+    const { name } = this.#manifest.files[file]!;
+    const before = this.#sums.get(name) ?? { byteLength: 0, crc32: 0 };
+    const isNext = before.byteLength === chunk * chunkBytes;
+    const after = {
+      byteLength: before.byteLength + bytes.length,
+      crc32: crc32(bytes, before.crc32),
+    };
+    this.#sums.set(name, isNext ? after : unknownSum);
+  }
+
+  /** By name, of the files that were written here from their beginning to their end. */
+  get sums(): ReadonlyMap<string, FileSum> {
+    const whole = this.#manifest.files.filter(
+      ({ name, byteLength }) => this.#sums.get(name)?.byteLength === byteLength,
+    );
+    return new Map(whole.map(({ name }) => [name, this.#sums.get(name)!]));
   }
 
   /** Nothing is read or written any more. */

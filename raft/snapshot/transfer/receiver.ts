@@ -6,7 +6,8 @@
 // directory that survives this connection and this process. Whatever ended an earlier transfer of the
 // same snapshot, the chunks that it left are looked at first, and the sender is told their checksums:
 // it sends those that differ. Nothing is believed unchecked: each chunk as it comes, all files against
-// the manifest at the end (`SnapshotStore.adopt`, which throws away what is wrong).
+// the manifest at the end (`SnapshotStore.adopt`, which throws away what is wrong, and reads again what
+// did not all come in one go).
 //
 // Until then the replica goes on as if nothing were. Once the snapshot is in the store the connection
 // no longer matters: it is installed whether the sender hears of it or not.
@@ -264,8 +265,9 @@ export class SnapshotReceiver {
 
   #adopt(): void {
     this.#phase = 'adopting';
+    const { sums } = this.#received!;
     this.#received!.close();
-    this.#options.store.adopt(this.#directory, this.#manifest!, (error, snapshot) => {
+    this.#options.store.adopt(this.#directory, this.#manifest!, sums, (error, snapshot) => {
       if (this.#phase !== 'adopting') return;
       if (error !== undefined) return this.#refuse(`the snapshot cannot be used: ${error.message}`);
       this.#phase = 'installing';

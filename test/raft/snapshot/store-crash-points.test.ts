@@ -90,7 +90,7 @@ describe('SnapshotStore with the power cut at every file operation', () => {
     const { manifest } = publish(other, openStore(other), 3);
     const operations = enumerate({
       during: (disk, store, told) => {
-        store.adopt(receive(disk, store, manifest), manifest, (error) => {
+        store.adopt(receive(disk, store, manifest), manifest, new Map(), (error) => {
           // Whatever failed, nobody was told that it is durable.
           if (error === undefined) told.push(3);
         });

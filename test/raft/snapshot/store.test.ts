@@ -42,7 +42,7 @@ function adoptError(disk: Disk, manifest: SnapshotManifest, damage: (path: strin
   const receiving = receive(disk, store, manifest);
   damage(receiving);
   let error: Error | undefined;
-  store.adopt(receiving, manifest, (given) => {
+  store.adopt(receiving, manifest, new Map(), (given) => {
     error = given;
   });
   disk.drain();
@@ -383,7 +383,7 @@ describe('SnapshotStore', () => {
       const receiving = receive(disk, store, manifest);
       writeFile(disk, `${receiving}/progress`, Buffer.from('a note of the receiver'));
       let adopted: unknown;
-      store.adopt(receiving, manifest, (error, snapshot) => {
+      store.adopt(receiving, manifest, new Map(), (error, snapshot) => {
         assert.equal(error, undefined);
         adopted = snapshot;
       });
@@ -424,7 +424,7 @@ describe('SnapshotStore', () => {
       const manifest = foreignManifest();
       const adopted: unknown[] = [];
       for (let time = 1; time <= 2; time += 1) {
-        store.adopt(receive(disk, store, manifest), manifest, (error, snapshot) => {
+        store.adopt(receive(disk, store, manifest), manifest, new Map(), (error, snapshot) => {
           assert.equal(error, undefined);
           adopted.push(snapshot);
         });
@@ -439,7 +439,7 @@ describe('SnapshotStore', () => {
       const store = openStore(disk);
       const manifest = foreignManifest();
       for (let time = 1; time <= 2; time += 1) {
-        store.adopt(receive(disk, store, manifest), manifest, (error) => {
+        store.adopt(receive(disk, store, manifest), manifest, new Map(), (error) => {
           assert.equal(error, undefined);
         });
         disk.drain();
@@ -454,7 +454,7 @@ describe('SnapshotStore', () => {
       const disk = new Disk();
       const manifest = foreignManifest();
       const adopt = (store: SnapshotStore): void => {
-        store.adopt(receive(disk, store, manifest), manifest, (error) => {
+        store.adopt(receive(disk, store, manifest), manifest, new Map(), (error) => {
           assert.equal(error, undefined);
         });
         disk.drain();
@@ -480,6 +480,46 @@ describe('SnapshotStore', () => {
         const disk = new Disk();
         assert.match(adoptError(disk, manifest, (path) => damage(disk, path)).message, message);
       }
+    });
+
+    it('takes the word of whoever summed a file as it was written', () => {
+      const manifest = foreignManifest();
+      const sums = manifest.files.map(({ name, ...sum }) => [name, sum] as const);
+      for (const [name, right] of sums) {
+        for (const [known, message] of [
+          [right, undefined],
+          [{ ...right, crc32: right.crc32 ^ 1 }, /has changed/],
+          [{ ...right, byteLength: right.byteLength + 1 }, /expected/],
+        ] as const) {
+          const disk = new Disk();
+          const store = openStore(disk);
+          let refusal: string | undefined;
+          store.adopt(
+            receive(disk, store, manifest),
+            manifest,
+            new Map([[name, known]]),
+            (error) => {
+              refusal = error?.message;
+            },
+          );
+          disk.drain();
+          if (message === undefined) assert.equal(refusal, undefined);
+          else assert.match(refusal!, message);
+        }
+      }
+    });
+
+    it('makes durable what was summed as it was written', () => {
+      const disk = new Disk();
+      const store = openStore(disk);
+      const manifest = foreignManifest();
+      const sums = new Map(manifest.files.map(({ name, ...sum }) => [name, sum]));
+      store.adopt(receive(disk, store, manifest), manifest, sums, (error) => {
+        assert.equal(error, undefined);
+      });
+      disk.drain();
+      disk.powerCut('none');
+      assertWhole(disk, openStore(disk));
     });
 
     it('refuses a snapshot of another group, or with a membership that cannot be', () => {

@@ -7,6 +7,7 @@ import type { Timers } from '../../../raft/effects.js';
 import type { ReplicaIdentity } from '../../../raft/identity.js';
 import type { Snapshot, SnapshotFile, SnapshotManifest } from '../../../raft/snapshot/store.js';
 import { chunkBytes } from '../../../raft/snapshot/transfer/frames.js';
+import type { FileSum } from '../../../raft/state-machine.js';
 import { FaultyFiles } from '../../faults/faulty-files.js';
 import { GarblingPool } from '../../faults/garbling-pool.js';
 import { seededRandom } from '../../faults/seeded-random.js';
@@ -108,6 +109,8 @@ export function publish(machine: Machine, files = contents): Snapshot {
 /** What a transfer asks of the store of its replica: keeps what is right, and throws away the rest. */
 export class ReceivingStore {
   readonly adopted: Snapshot[] = [];
+  /** What the receiver had summed, each time. */
+  readonly sums: ReadonlyMap<string, FileSum>[] = [];
   readonly #machine: Machine;
   readonly #world: SimWorld;
 
@@ -125,8 +128,10 @@ export class ReceivingStore {
   adopt(
     receiving: string,
     manifest: SnapshotManifest,
+    sums: ReadonlyMap<string, FileSum>,
     done: (error: Error | undefined, snapshot: Snapshot | undefined) => void,
   ): void {
+    this.sums.push(sums);
     this.#world.after(5, () => {
       const { files } = this.#machine;
       const wrong = manifest.files.find(({ name, byteLength, crc32: expected }) => {

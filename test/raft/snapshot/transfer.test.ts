@@ -4,6 +4,7 @@
 // Checklist: 34, 38, 40, 61, 63.
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Snapshot } from '../../../raft/snapshot/store.js';
 import {
@@ -234,6 +235,45 @@ describe('Snapshot transfer', () => {
       assert.deepEqual(story.installed, []);
       story.finish();
     }
+  });
+
+  it('sums each file on its way, so that it need not be read again', () => {
+    const story = new Story();
+    story.finish();
+    const { files } = story.snapshot.manifest;
+    const wanted = files
+      .filter(({ byteLength }) => byteLength > 0)
+      .map(({ name, ...sum }) => [name, sum]);
+    assert.deepEqual([...story.store.sums[0]!], wanted);
+  });
+
+  it('sums no file of which a part was here before', () => {
+    const story = new Story();
+    const first = story.begin();
+    assert(story.world.run(10_000, () => first.count('stored') === 1));
+    first.connections[0].cut();
+    story.run(first);
+    story.finish();
+    assert.deepEqual([...story.store.sums[0]!.keys()], ['more.db']);
+  });
+
+  it('sums no file of which a chunk came in the place of another', () => {
+    const story = new Story();
+    // All of it is here, so that what is left out is not missing.
+    const { manifest } = story.snapshot;
+    const directory = story.store.receivingDirectory(manifest);
+    story.follower.put(join(directory, 'data.db'), contents.get('data.db')!);
+    const [first, second, _third, ...rest] = chunksOf(0, contents.get('data.db')!);
+    playSender(story, [
+      { kind: 'offer', term: 3, manifest: Buffer.from(JSON.stringify(manifest)) },
+      first!,
+      second!,
+      second!,
+      ...rest,
+      ...chunksOf(2, contents.get('more.db')!),
+      { kind: 'end' },
+    ]);
+    assert.deepEqual([...story.store.sums[0]!.keys()], ['more.db']);
   });
 
   it('does not send again what is on the disk of the receiver', () => {
