@@ -49,17 +49,7 @@ export async function add(args: AddArguments): Promise<void> {
     cluster,
     members.map((member) => member.server),
   );
-  await assertPortsFree([server]);
-  fs.mkdirSync(server.directory, { recursive: true });
-  copyBusSecret(cluster.servers[0]!, server);
-  const launch = new Launch(cluster);
-  launch.start(server, [
-    '--join',
-    leader,
-    '--join-as',
-    `${server.host}:${server.clientPort - group}`,
-  ]);
-  await launch.untilServing();
+  await startJoining(new Launch(cluster), { cluster, server, leader });
   const learner = args.learner ? ['--learner'] : [];
   try {
     await holtMembers(['add', `${server.host}:${server.clientPort}`, ...learner], leader);
@@ -72,6 +62,20 @@ export async function add(args: AddArguments): Promise<void> {
   }
   const role = args.learner ? 'learner' : 'voter';
   say(`server ${server.number} is a ${role} on port ${server.clientPort}`);
+}
+
+/** Makes `server`, which holds nothing, and starts it; returns when it waits to be added. */
+export async function startJoining(
+  launch: Launch,
+  to: { readonly cluster: LocalCluster; readonly server: LocalServer; readonly leader: string },
+): Promise<void> {
+  const { cluster, server, leader } = to;
+  await assertPortsFree([server]);
+  fs.mkdirSync(server.directory, { recursive: true });
+  copyBusSecret(cluster.servers[0]!, server);
+  const address = `${server.host}:${server.clientPort - group}`;
+  launch.start(server, ['--join', leader, '--join-as', address]);
+  await launch.untilServing();
 }
 
 /** Removes a server from the group and stops it. One that is no member, or does not run, too. */

@@ -8,7 +8,9 @@ import {
   type LocalCluster,
   type LocalServer,
   makeCluster,
+  nextServer,
 } from '../../cluster-scripts/local-cluster.js';
+import { startJoining } from '../../cluster-scripts/members.js';
 import { assertPortsFree } from '../../cluster-scripts/ports.js';
 import { RespClient } from '../../cluster-scripts/resp-client.js';
 import { signalServer } from '../../cluster-scripts/server-process.js';
@@ -72,6 +74,28 @@ export class RunningGroup {
     this.#launches.set(server.number, launch);
     launch.start(server);
     await launch.untilServing();
+  }
+
+  /** Starts one that holds nothing and was never part of the group; resolves when it waits to be added. */
+  async startEmptyServer(): Promise<LocalServer> {
+    const server = nextServer(this.#cluster, [...this.#launches.keys()]);
+    const launch = new Launch(this.#cluster);
+    this.#launches.set(server.number, launch);
+    const leader = addressOf(await this.leader());
+    await startJoining(launch, { cluster: this.#cluster, server, leader });
+    return server;
+  }
+
+  /** Resolves when the group sends it what it has. */
+  async addLearner(server: LocalServer): Promise<void> {
+    await this.command(await this.leader(), 'HOLT', 'MEMBERS', 'ADD', addressOf(server), 'LEARNER');
+  }
+
+  /** Of one that was added. Its process ends. */
+  async removeServer(server: LocalServer): Promise<void> {
+    await this.command(await this.leader(), 'HOLT', 'MEMBERS', 'REMOVE', String(server.number));
+    await this.killServer(server);
+    fs.rmSync(server.directory, { recursive: true });
   }
 
   async killServer(server: LocalServer): Promise<void> {
@@ -151,4 +175,8 @@ export class RunningGroup {
     this.#clients.get(server.number)?.close();
     this.#clients.delete(server.number);
   }
+}
+
+function addressOf({ host, clientPort }: LocalServer): string {
+  return `${host}:${clientPort}`;
 }
