@@ -1,0 +1,201 @@
+// A client that does what cluster clients do, on real connections. What it hears decides what the history
+// says, as in the simulation:
+//
+//   a reply                       the operation returned
+//   MOVED, CLUSTERDOWN, MISCONF   it certainly had no effect: it is none
+//   UNCERTAIN, a connection that  nobody knows: it stays open to the end
+//   ended, no answer in time
+
+import { commandsOf } from '../checkers/transaction.js';
+import { randomInteger } from '../faults/seeded-random.js';
+import { pause } from '../interop/eventually.js';
+import {
+  type Answer,
+  ConnectionLost,
+  encodeRequest,
+  plain,
+  type RespConnection,
+} from '../interop/resp-connection.js';
+import { type ChaosServer, throwUnlessUnreachable } from './chaos-server.js';
+import type { Epoch } from './load.js';
+import type { Call, Recording } from './recording.js';
+
+export interface ClientOptions {
+  readonly number: number;
+  readonly random: () => number;
+  /** Reads at any replica, after READONLY, and writes nothing. */
+  readonly isReader: boolean;
+  readonly servers: () => readonly ChaosServer[];
+  readonly epoch: () => Epoch;
+  /** An answer that should never come. */
+  readonly onFinding: (words: string) => void;
+}
+
+interface Request {
+  readonly recording: Recording;
+  readonly call: Call;
+  readonly words: readonly (readonly string[])[];
+}
+
+const answerMsMax = 5_000;
+const pauseMsMax = 30;
+const refusedPauseMs = 50;
+/** Commands under way at once, at most. */
+const depthMax = 3;
+/** Now and then a reader goes to another replica: one that was sent to the leader would stay there. */
+const leaveChance = 0.02;
+
+const refusals = ['MOVED', 'CLUSTERDOWN', 'MISCONF', 'LOADING', 'TRYAGAIN', 'EXECABORT'];
+
+export class ChaosClient {
+  readonly #options: ClientOptions;
+  #connection: RespConnection | undefined;
+  #server: ChaosServer | undefined;
+  /** Where to go next; undefined: anywhere. */
+  #wanted: ChaosServer | undefined;
+  #isStopped = false;
+  #running: Promise<void> | undefined;
+  #completed = 0;
+  #ambiguous = 0;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.#running = this.#run();
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
+    this.#disconnect();
+  }
+
+  get number(): number {
+    return this.#options.number;
+  }
+
+  /** Operations that returned. */
+  get completed(): number {
+    return this.#completed;
+  }
+
+  /** Operations of which nobody knows what became of them. */
+  get ambiguous(): number {
+    return this.#ambiguous;
+  }
+
+  async #run(): Promise<void> {
+    const { random, isReader } = this.#options;
+    while (!this.#isStopped) {
+      await pause(random() * pauseMsMax);
+      if (isReader && random() < leaveChance) this.#disconnect();
+      const connection = await this.#connected();
+      if (connection === undefined) {
+        await pause(refusedPauseMs);
+        continue;
+      }
+      const depth = randomInteger(random, 1, depthMax);
+      const isRefused = await this.#ask(
+        connection,
+        Array.from({ length: depth }, () => this.#request()),
+      );
+      if (isRefused) await pause(random() * refusedPauseMs);
+    }
+  }
+
+  #request(): Request {
+    const { epoch, isReader, number } = this.#options;
+    const { recording } = epoch();
+    const command = isReader ? epoch().nextRead() : epoch().next(number);
+    const words =
+      command[0] === 'MULTI' ? [['MULTI'], ...commandsOf(command), ['EXEC']] : [command];
+    return { recording, call: recording.call(number, command), words };
+  }
+
+  async #connected(): Promise<RespConnection | undefined> {
+    const isThere = this.#connection !== undefined && !this.#connection.isClosed;
+    if (isThere && (this.#wanted === undefined || this.#wanted === this.#server)) {
+      return this.#connection;
+    }
+    this.#disconnect();
+    const { random, servers, isReader } = this.#options;
+    const all = servers();
+    const server = this.#wanted ?? all[randomInteger(random, 0, all.length - 1)];
+    this.#wanted = undefined;
+    const connection = await server?.connect();
+    if (connection === undefined) return undefined;
+    this.#connection = connection;
+    this.#server = server;
+    if (!isReader) return connection;
+    // It is an answer like any other, and has to come before those of operations.
+    try {
+      const timer = setTimeout(() => this.#disconnect(), answerMsMax);
+      await connection.call('READONLY').finally(() => clearTimeout(timer));
+      return connection;
+    } catch (error) {
+      throwUnlessUnreachable(error);
+      this.#disconnect();
+      return undefined;
+    }
+  }
+
+  /** Nothing that was sent and not received yet is to arrive later: the kernel gives it up. */
+  #disconnect(): void {
+    this.#connection?.socket.resetAndDestroy();
+    this.#connection = undefined;
+    this.#server = undefined;
+  }
+
+  /** Whether any was refused. */
+  async #ask(connection: RespConnection, requests: readonly Request[]): Promise<boolean> {
+    const timer = setTimeout(() => connection.socket.resetAndDestroy(), answerMsMax);
+    const words = requests.flatMap((request) => request.words);
+    const answers = words.map(() => connection.next().catch((error: ConnectionLost) => error));
+    connection.send(Buffer.concat(words.map(encodeRequest)));
+    let isRefused = false;
+    for (const request of requests) {
+      let answer: Answer | ConnectionLost = null;
+      for (const _ of request.words) answer = await answers.shift()!;
+      if (answer instanceof ConnectionLost) this.#ambiguous += 1;
+      else if (this.#onReply(request, plain(answer)) === 'refused') isRefused = true;
+    }
+    clearTimeout(timer);
+    if (connection.isClosed) this.#disconnect();
+    return isRefused;
+  }
+
+  #onReply({ recording, call }: Request, reply: unknown): 'refused' | undefined {
+    const { onFinding, number } = this.#options;
+    const code = typeof reply === 'string' ? /^-(\S+)/.exec(reply)?.[1] : undefined;
+    if (code === undefined) {
+      recording.return(call, reply);
+      this.#completed += 1;
+      const inner = Array.isArray(reply) ? reply.find(isError) : undefined;
+      if (inner === undefined) return undefined;
+      onFinding(`client ${number} heard ${inner} within the reply to ${call.command.join(' ')}`);
+    } else if (refusals.includes(code)) {
+      recording.forget(call);
+      this.#turnFrom(reply as string);
+      return 'refused';
+    } else if (code === 'UNCERTAIN') this.#ambiguous += 1;
+    else onFinding(`client ${number} heard ${reply} to ${call.command.join(' ')}`);
+    return undefined;
+  }
+
+  #turnFrom(refusal: string): void {
+    const { servers, isReader } = this.#options;
+    const address = refusal.startsWith('-MOVED ') ? refusal.split(' ')[2] : undefined;
+    const leader = servers().find((server) => server.address === address);
+    if (leader !== undefined && !isReader) this.#wanted = leader;
+    // It may be no member any more, and will never know of a leader.
+    else if (!refusal.startsWith('-EXECABORT') || isReader) this.#disconnect();
+  }
+}
+
+function isError(reply: unknown): boolean {
+  return typeof reply === 'string' && reply.startsWith('-');
+}
