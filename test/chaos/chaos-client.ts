@@ -6,17 +6,18 @@
 //   UNCERTAIN, a connection that  nobody knows: it stays open to the end
 //   ended, no answer in time
 
-import { commandsOf } from '../checkers/transaction.js';
+import { commandsOf, transactionOf } from '../checkers/transaction.js';
 import { randomInteger } from '../faults/seeded-random.js';
 import { pause } from '../interop/eventually.js';
 import {
   type Answer,
   ConnectionLost,
+  ErrorAnswer,
   encodeRequest,
   plain,
   type RespConnection,
 } from '../interop/resp-connection.js';
-import { type ChaosServer, throwUnlessUnreachable } from './chaos-server.js';
+import { type ChaosServer, password } from './chaos-server.js';
 import type { Epoch } from './load.js';
 import type { Call, Recording } from './recording.js';
 
@@ -40,23 +41,31 @@ interface Request {
 const answerMsMax = 5_000;
 const pauseMsMax = 30;
 const refusedPauseMs = 50;
+const watchShare = 0.05;
 /** Commands under way at once, at most. */
 const depthMax = 3;
 /** Now and then a reader goes to another replica: one that was sent to the leader would stay there. */
 const leaveChance = 0.02;
 
-const refusals = ['MOVED', 'CLUSTERDOWN', 'MISCONF', 'LOADING', 'TRYAGAIN', 'EXECABORT'];
+const refusalCodes = ['MOVED', 'CLUSTERDOWN', 'MISCONF', 'LOADING', 'TRYAGAIN', 'EXECABORT'];
 
 export class ChaosClient {
   readonly #options: ClientOptions;
   #connection: RespConnection | undefined;
   #server: ChaosServer | undefined;
+  /**
+   * To be sent with the first commands, in one write: a server that stands still finds them together when it
+   * goes on, and may not answer as if nothing had happened meanwhile.
+   */
+  #greetings: readonly (readonly string[])[] = [];
   /** Where to go next; undefined: anywhere. */
   #wanted: ChaosServer | undefined;
   #isStopped = false;
   #running: Promise<void> | undefined;
   #completed = 0;
   #ambiguous = 0;
+  /** Why operations have no reply, where a server said so. */
+  readonly refusals = new Map<string, number>();
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -74,8 +83,8 @@ export class ChaosClient {
     this.#disconnect();
   }
 
-  get number(): number {
-    return this.#options.number;
+  get isReader(): boolean {
+    return this.#options.isReader;
   }
 
   /** Operations that returned. */
@@ -98,6 +107,10 @@ export class ChaosClient {
         await pause(refusedPauseMs);
         continue;
       }
+      if (!isReader && random() < watchShare) {
+        await this.#replaceWatched(connection);
+        continue;
+      }
       const depth = randomInteger(random, 1, depthMax);
       const isRefused = await this.#ask(
         connection,
@@ -109,11 +122,48 @@ export class ChaosClient {
 
   #request(): Request {
     const { epoch, isReader, number } = this.#options;
-    const { recording } = epoch();
-    const command = isReader ? epoch().nextRead() : epoch().next(number);
-    const words =
-      command[0] === 'MULTI' ? [['MULTI'], ...commandsOf(command), ['EXEC']] : [command];
-    return { recording, call: recording.call(number, command), words };
+    return this.#called(epoch(), isReader ? epoch().nextRead() : epoch().next(number));
+  }
+
+  #called({ recording }: Epoch, command: readonly string[]): Request {
+    const isTransaction = command[0] === 'MULTI';
+    const words = isTransaction ? [['MULTI'], ...commandsOf(command), ['EXEC']] : [command];
+    return { recording, call: recording.call(this.#options.number, command), words };
+  }
+
+  /** WATCH, GET, and a SET that must find what the GET found. */
+  async #replaceWatched(connection: RespConnection): Promise<void> {
+    const { epoch, number, random, onFinding } = this.#options;
+    const current = epoch();
+    const key = current.watchedKey;
+    const read = this.#called(current, ['GET', key]);
+    await this.#ask(connection, [
+      {
+        ...read,
+        words: [
+          ['WATCH', key],
+          ['GET', key],
+        ],
+      },
+    ]);
+    if (read.call.returnedAt !== undefined) {
+      await pause(random() * pauseMsMax);
+      const value = current.value(number);
+      const write = this.#called(
+        current,
+        transactionOf([
+          ['GET', key],
+          ['SET', key, value],
+        ]),
+      );
+      await this.#ask(connection, [write]);
+      const { reply } = write.call;
+      if (Array.isArray(reply) && reply[0] !== read.call.reply) {
+        onFinding(`client ${number} watched ${key} at ${read.call.reply} and met ${reply[0]}`);
+      }
+    }
+    // A watch that was not used up would abort a transaction that means nothing by it.
+    if (read.call.returnedAt === undefined) this.#disconnect();
   }
 
   async #connected(): Promise<RespConnection | undefined> {
@@ -126,21 +176,12 @@ export class ChaosClient {
     const all = servers();
     const server = this.#wanted ?? all[randomInteger(random, 0, all.length - 1)];
     this.#wanted = undefined;
-    const connection = await server?.connect();
+    const connection = await server?.open();
     if (connection === undefined) return undefined;
     this.#connection = connection;
     this.#server = server;
-    if (!isReader) return connection;
-    // It is an answer like any other, and has to come before those of operations.
-    try {
-      const timer = setTimeout(() => this.#disconnect(), answerMsMax);
-      await connection.call('READONLY').finally(() => clearTimeout(timer));
-      return connection;
-    } catch (error) {
-      throwUnlessUnreachable(error);
-      this.#disconnect();
-      return undefined;
-    }
+    this.#greetings = [['AUTH', password], ...(isReader ? [['READONLY']] : [])];
+    return connection;
   }
 
   /** Nothing that was sent and not received yet is to arrive later: the kernel gives it up. */
@@ -148,18 +189,21 @@ export class ChaosClient {
     this.#connection?.socket.resetAndDestroy();
     this.#connection = undefined;
     this.#server = undefined;
+    this.#greetings = [];
   }
 
   /** Whether any was refused. */
   async #ask(connection: RespConnection, requests: readonly Request[]): Promise<boolean> {
     const timer = setTimeout(() => connection.socket.resetAndDestroy(), answerMsMax);
-    const words = requests.flatMap((request) => request.words);
+    const greetings = this.#greetings;
+    this.#greetings = [];
+    const words = [...greetings, ...requests.flatMap((request) => request.words)];
     const answers = words.map(() => connection.next().catch((error: ConnectionLost) => error));
     connection.send(Buffer.concat(words.map(encodeRequest)));
     let isRefused = false;
+    for (const _ of greetings) await answers.shift();
     for (const request of requests) {
-      let answer: Answer | ConnectionLost = null;
-      for (const _ of request.words) answer = await answers.shift()!;
+      const answer = await decisive(answers.splice(0, request.words.length));
       if (answer instanceof ConnectionLost) this.#ambiguous += 1;
       else if (this.#onReply(request, plain(answer)) === 'refused') isRefused = true;
     }
@@ -171,19 +215,29 @@ export class ChaosClient {
   #onReply({ recording, call }: Request, reply: unknown): 'refused' | undefined {
     const { onFinding, number } = this.#options;
     const code = typeof reply === 'string' ? /^-(\S+)/.exec(reply)?.[1] : undefined;
-    if (code === undefined) {
+    if (reply === null && call.command[0] === 'MULTI') {
+      recording.forget(call);
+      this.#count('aborted by WATCH');
+    } else if (code === undefined) {
       recording.return(call, reply);
       this.#completed += 1;
       const inner = Array.isArray(reply) ? reply.find(isError) : undefined;
       if (inner === undefined) return undefined;
       onFinding(`client ${number} heard ${inner} within the reply to ${call.command.join(' ')}`);
-    } else if (refusals.includes(code)) {
+    } else if (refusalCodes.includes(code)) {
       recording.forget(call);
+      this.#count(code);
       this.#turnFrom(reply as string);
       return 'refused';
-    } else if (code === 'UNCERTAIN') this.#ambiguous += 1;
-    else onFinding(`client ${number} heard ${reply} to ${call.command.join(' ')}`);
+    } else if (code === 'UNCERTAIN') {
+      this.#ambiguous += 1;
+      this.#count(code);
+    } else onFinding(`client $numberheard $replyto $call.command.join(' ')`);
     return undefined;
+  }
+
+  #count(refusal: string): void {
+    this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
   }
 
   #turnFrom(refusal: string): void {
@@ -194,6 +248,15 @@ export class ChaosClient {
     // It may be no member any more, and will never know of a leader.
     else if (!refusal.startsWith('-EXECABORT') || isReader) this.#disconnect();
   }
+}
+
+/** The first error: what is refused is refused as a whole. Else the last answer. */
+async function decisive(
+  answers: readonly Promise<Answer | ConnectionLost>[],
+): Promise<Answer | ConnectionLost> {
+  const all = await Promise.all(answers);
+  const wrong = all.find((each) => each instanceof ErrorAnswer || each instanceof ConnectionLost);
+  return wrong ?? all.at(-1)!;
 }
 
 function isError(reply: unknown): boolean {

@@ -8,7 +8,13 @@ import type { ListedMember } from '../../src/cli/members.js';
 import { eventually, pause } from '../interop/eventually.js';
 import { type ProgramResult, runProgram } from '../interop/run-program.js';
 import { mountSmallDisk } from '../interop/small-disk.js';
-import { ChaosServer, callWithin, holtPath, password, type ServerEvents } from './chaos-server.js';
+import {
+  ChaosServer,
+  holtPath,
+  password,
+  pipelineWithin,
+  type ServerEvents,
+} from './chaos-server.js';
 import type { Network } from './network.js';
 
 export interface ClusterOptions {
@@ -25,6 +31,7 @@ export const healMsMax = 60_000;
 const leaderMsMax = 5_000;
 const membersMsMax = 20_000;
 const readMsMax = 10_000;
+const keysAtOnce = 200;
 const pollMs = 100;
 /** With logs and snapshots of the least size, and the keys of some hours. */
 const smallDiskSize = '96m';
@@ -218,13 +225,20 @@ export class ChaosCluster {
     const connection = await server.connect();
     assert(connection !== undefined, `Server ${server.number} does not answer`);
     try {
-      await callWithin(readMsMax, connection, 'READONLY');
+      await pipelineWithin(readMsMax, connection, [['READONLY']]);
       const contents = new Map<string, string>();
-      for (const key of keys) {
-        const value = await callWithin(readMsMax, connection, 'GET', key);
-        if (value === null) continue;
-        assert(typeof value === 'string' && !value.startsWith('-'), `${key}: ${value}`);
-        contents.set(key, value);
+      for (let at = 0; at < keys.length; at += keysAtOnce) {
+        const asked = keys.slice(at, at + keysAtOnce);
+        const values = await pipelineWithin(
+          readMsMax,
+          connection,
+          asked.map((key) => ['GET', key]),
+        );
+        for (const [place, value] of values.entries()) {
+          if (value === null) continue;
+          assert(typeof value === 'string' && !value.startsWith('-'), `${asked[place]}: ${value}`);
+          contents.set(asked[place]!, value);
+        }
       }
       return contents;
     } finally {

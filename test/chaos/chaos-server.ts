@@ -154,17 +154,26 @@ export class ChaosServer {
 
   // ---------------------------------------------------------------------------- what it says
 
+  /** Undefined when nobody is there; one that is paused is. */
+  async open(): Promise<RespConnection | undefined> {
+    try {
+      return await RespConnection.open(this.clientPort, this.place.host, connectMsMax);
+    } catch (error) {
+      throwUnlessUnreachable(error);
+      return undefined;
+    }
+  }
+
   /** Undefined when nobody answers in time. */
   async connect(): Promise<RespConnection | undefined> {
-    if (!this.isAwake) return undefined;
+    const connection = this.isAwake ? await this.open() : undefined;
+    if (connection === undefined) return undefined;
     try {
-      const { host } = this.place;
-      const connection = await RespConnection.open(this.clientPort, host, connectMsMax);
       if ((await callWithin(answerMsMax, connection, 'AUTH', password)) === 'OK') return connection;
-      connection.close();
     } catch (error) {
       throwUnlessUnreachable(error);
     }
+    connection.close();
     return undefined;
   }
 
@@ -205,16 +214,25 @@ export function throwUnlessUnreachable(error: unknown): void {
   throw error;
 }
 
-/** Throws when the answer does not come in time: the connection is gone then. */
+/** Throws when the answers do not come in time: the connection is gone then. */
+export async function pipelineWithin(
+  ms: number,
+  connection: RespConnection,
+  commands: readonly (readonly string[])[],
+): Promise<unknown[]> {
+  const timer = setTimeout(() => connection.close(), ms);
+  try {
+    return await connection.pipeline(commands);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export async function callWithin(
   ms: number,
   connection: RespConnection,
   ...args: readonly string[]
 ): Promise<unknown> {
-  const timer = setTimeout(() => connection.close(), ms);
-  try {
-    return await connection.call(...args);
-  } finally {
-    clearTimeout(timer);
-  }
+  const [answer] = await pipelineWithin(ms, connection, [args]);
+  return answer;
 }

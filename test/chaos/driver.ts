@@ -21,6 +21,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 process.stdin.on('end', () => process.exit(exitCodes.interrupted)).resume();
 
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`chaos: ${error.stack}\n`);
+  process.exit(exitCodes.trouble);
+});
+
 let code: number = exitCodes.passed;
 try {
   await run.run();

@@ -54,8 +54,8 @@ export class Epoch {
     const [a, b, n] = this.#transactionKeys;
     return this.#pick<readonly string[]>([
       transactionOf([
-        ['SET', a, this.#value(client)],
-        ['SET', b, this.#value(client)],
+        ['SET', a, this.value(client)],
+        ['SET', b, this.value(client)],
         ['INCR', n],
       ]),
       transactionOf([
@@ -64,8 +64,8 @@ export class Epoch {
         ['GET', n],
       ]),
       transactionOf([
-        ['GETSET', a, this.#value(client)],
-        ['GETSET', b, this.#value(client)],
+        ['GETSET', a, this.value(client)],
+        ['GETSET', b, this.value(client)],
       ]),
       transactionOf([
         ['GET', b],
@@ -73,7 +73,7 @@ export class Epoch {
         ['INCRBY', n, '2'],
         ['STRLEN', a],
       ]),
-      ['SET', a, this.#value(client)],
+      ['SET', a, this.value(client)],
       ['INCR', n],
       ['MGET', a, b, n],
     ]);
@@ -84,9 +84,9 @@ export class Epoch {
     if (this.#random() < 0.5) return this.#expiringRead();
     const ms = String(randomInteger(this.#random, 1, expiryMsMax));
     return this.#pick([
-      ['SET', key, this.#value(client), 'PX', ms],
-      ['SET', key, this.#value(client), 'PX', ms],
-      ['SET', key, this.#value(client)],
+      ['SET', key, this.value(client), 'PX', ms],
+      ['SET', key, this.value(client), 'PX', ms],
+      ['SET', key, this.value(client)],
       ['PEXPIRE', key, ms],
       ['DEL', key],
     ]);
@@ -103,12 +103,18 @@ export class Epoch {
 
   /** Those whose contents are compared in the end: what expires may do so between two looks. */
   get keys(): readonly string[] {
-    return [...this.#source.keys.map((key) => this.#renamed(key)), ...this.#transactionKeys];
+    const simulated = this.#source.keys.map((key) => this.#renamed(key));
+    return [...simulated, ...this.#transactionKeys, this.watchedKey];
   }
 
   get #transactionKeys(): readonly [string, string, string] {
     const tag = `{${this.#name}t}`;
     return [`${tag}a`, `${tag}b`, `${tag}n`];
+  }
+
+  /** A register that is written only where nobody else has written it meanwhile. */
+  get watchedKey(): string {
+    return `{${this.#name}w}`;
   }
 
   #expiringKey(): string {
@@ -124,7 +130,8 @@ export class Epoch {
     return word.startsWith('{') ? `{${this.#name}${word.slice(1)}` : word;
   }
 
-  #value(client: number): string {
+  /** Never the same again. */
+  value(client: number): string {
     this.#values += 1;
     return `${client}+${this.#values}`;
   }

@@ -46,6 +46,9 @@ const readers = 3;
 const epochMs = 3_000;
 const tickMs = 100;
 const reportMs = 5_000;
+const errorLevel = 50;
+/** Those that were settled last. */
+const settledMax = 5_000;
 /** Commands of clients that were given up may still arrive. */
 const agreeMsMax = 30_000;
 
@@ -107,7 +110,7 @@ export class ChaosRun {
       await this.#end();
     } finally {
       watch.close();
-      this.#totals.installs = this.#countInstalls();
+      this.#readLogs();
     }
   }
 
@@ -129,6 +132,7 @@ export class ChaosRun {
     for (const client of this.#clients) client.start();
     try {
       await Promise.all(plan.map((planned) => this.#trouble(planned)));
+      this.#stopIfWrong();
       await this.#heal();
     } finally {
       clearInterval(epochs);
@@ -195,6 +199,10 @@ export class ChaosRun {
         if (!open.has(key)) this.#settled.set(key, contents.get(key) ?? null);
       }
     }
+    for (const key of this.#settled.keys()) {
+      if (this.#settled.size <= settledMax) break;
+      this.#settled.delete(key);
+    }
     this.#stopIfWrong();
   }
 
@@ -250,11 +258,17 @@ export class ChaosRun {
     throw new Violation(this.#findings.join('\n'));
   }
 
-  #countInstalls(): number {
+  #readLogs(): void {
     const { directory } = this.#options;
-    const logs = fs.readdirSync(directory).filter((name) => name.endsWith('.log'));
-    const texts = logs.map((name) => fs.readFileSync(join(directory, name), 'utf8'));
-    return texts.join('').split('"msg":"installed ').length - 1;
+    for (const name of fs.readdirSync(directory).filter((each) => each.endsWith('.log'))) {
+      const lines = fs.readFileSync(join(directory, name), 'utf8').split('\n');
+      for (const line of lines.filter((each) => each.startsWith('{'))) {
+        const { level, msg } = JSON.parse(line) as { level: number; msg: string };
+        if (msg.startsWith('installed ')) this.#totals.installs += 1;
+        // Those of a full disk end the process and are fatal.
+        if (level === errorLevel) this.#totals.onError(msg);
+      }
+    }
   }
 
   get #elapsedMs(): number {
