@@ -38,6 +38,11 @@ interface Request {
   readonly words: readonly (readonly string[])[];
 }
 
+/**
+ * Some clients give up before others have a new leader to write to, and some while they wait for one that
+ * stands still.
+ */
+const answerMsMin = 800;
 const answerMsMax = 5_000;
 const pauseMsMax = 30;
 const refusedPauseMs = 50;
@@ -194,7 +199,8 @@ export class ChaosClient {
 
   /** Whether any was refused. */
   async #ask(connection: RespConnection, requests: readonly Request[]): Promise<boolean> {
-    const timer = setTimeout(() => connection.socket.resetAndDestroy(), answerMsMax);
+    const answerMs = randomInteger(this.#options.random, answerMsMin, answerMsMax);
+    const timer = setTimeout(() => connection.socket.resetAndDestroy(), answerMs);
     const greetings = this.#greetings;
     this.#greetings = [];
     const words = [...greetings, ...requests.flatMap((request) => request.words)];

@@ -26,6 +26,11 @@ interface Trouble {
 }
 
 const leaderChance = 0.5;
+const pauseMsMin = 100;
+const pauseMsMax = 8_000;
+/** There is another leader by then, and clients have found it. */
+const sleepMsMin = 3_000;
+const sleepMsMax = 6_000;
 const clockOffsetMsMax = 60_000;
 const slowRates = [128, 512, 2_000];
 const fillerBytes = 64 * 1024;
@@ -40,6 +45,7 @@ export const troubles = {
   pause: { run: pauseOne },
   split: { run: split, needsEnclosure: true },
   oneWay: { run: oneWay, needsEnclosure: true },
+  wakeAlone: { run: wakeAlone, needsEnclosure: true },
   unplug: { run: unplug, needsEnclosure: true },
   slowLink: { run: slowLink, needsEnclosure: true },
   clock: { run: clock },
@@ -84,7 +90,7 @@ async function stop(context: TroubleContext): Promise<void> {
 async function pauseOne(context: TroubleContext): Promise<void> {
   const server = await drawServer(context);
   if (server === undefined) return;
-  const ms = Math.round(context.holdMs * context.random());
+  const ms = randomInteger(context.random, pauseMsMin, pauseMsMax);
   context.tell(`server ${server.number} stands still for ${ms} ms`);
   server.pause();
   await pause(ms);
@@ -128,15 +134,44 @@ async function split({ cluster, random, holdMs, tell }: TroubleContext): Promise
   tell(`servers ${one}${hasClients ? ' and clients' : ''} | ${other} do not reach each other`);
   if (hasClients) one.push(clientNode);
   const pairs = one.flatMap((a) => other.map((b) => [a, b] as const));
-  for (const [a, b] of pairs) {
-    await cluster.network.cut(a, b);
-    await cluster.network.cut(b, a);
-  }
+  await cut(cluster, pairs);
   await pause(holdMs);
+  await mend(cluster, pairs);
+}
+
+type Pair = readonly [number, number];
+
+async function cut({ network }: ChaosCluster, pairs: readonly Pair[]): Promise<void> {
   for (const [a, b] of pairs) {
-    await cluster.network.mend(a, b);
-    await cluster.network.mend(b, a);
+    await network.cut(a, b);
+    await network.cut(b, a);
   }
+}
+
+async function mend({ network }: ChaosCluster, pairs: readonly Pair[]): Promise<void> {
+  for (const [a, b] of pairs) {
+    await network.mend(a, b);
+    await network.mend(b, a);
+  }
+}
+
+/**
+ * A leader stands still until there is another, and when it goes on, nobody tells it: clients reach it, the
+ * other servers do not.
+ */
+async function wakeAlone({ cluster, random, holdMs, tell }: TroubleContext): Promise<void> {
+  const leader = await cluster.leader();
+  if (leader === undefined) return;
+  const others = cluster.servers.filter((server) => server !== leader);
+  const pairs = others.map(({ number }): Pair => [leader.number, number]);
+  const ms = randomInteger(random, sleepMsMin, sleepMsMax);
+  tell(`leader ${leader.number} stands still for ${ms} ms, and is alone when it goes on`);
+  leader.pause();
+  await cut(cluster, pairs);
+  await pause(ms);
+  leader.resume();
+  await pause(holdMs);
+  await mend(cluster, pairs);
 }
 
 /** What one server says reaches some of the others no more; what they say reaches it. */
@@ -263,14 +298,17 @@ async function lag({ cluster, random, tell }: TroubleContext): Promise<void> {
   server.launch();
 }
 
-/** Nobody judges it; whoever is the leader next may not have it. */
+/** As long as it leads. Nobody judges it. */
 async function writeMuch(leader: ChaosServer, from: number): Promise<void> {
   const connection = await leader.connect();
   if (connection === undefined) return;
   try {
     for (let at = from; at < from + fillerWrites / 2; at += 1) {
       const filler = String.fromCharCode(97 + (at % 26)).repeat(fillerBytes);
-      await callWithin(fillerAnswerMsMax, connection, 'SET', `filler-${at % 8}`, filler);
+      const key = `filler-${at % 8}`;
+      const answer = await callWithin(fillerAnswerMsMax, connection, 'SET', key, filler);
+      // It has lost the leadership, or its disk is full.
+      if (answer !== 'OK') return;
     }
   } catch (error) {
     throwUnlessUnreachable(error);
