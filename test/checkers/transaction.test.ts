@@ -35,7 +35,9 @@ describe('A transaction in a history', () => {
   });
 
   it('is searched together with all keys that it names', () => {
-    const history = drawn('|- SET a 1 = OK -||- MULTI | GET a | GET b | EXEC = [1 nil] -|');
+    const history = drawn(
+      '|- SET a 1 = OK -||- SET b 1 = OK -||- MULTI | GET a | GET b | EXEC = [1 1] -|',
+    );
     assert.equal(redisModel(history).partition!(history).length, 1);
   });
 
