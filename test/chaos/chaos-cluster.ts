@@ -141,8 +141,9 @@ export class ChaosCluster {
 
   /** It is no member any more: what is left of it goes. */
   async forget(server: ChaosServer): Promise<void> {
-    await server.end('SIGKILL');
+    if (server.isGone) return;
     server.isGone = true;
+    await server.end('SIGKILL');
     this.#servers.splice(this.#servers.indexOf(server), 1);
     fs.rmSync(server.directory, { recursive: true, force: true });
     await this.network.remove(server.number);

@@ -108,12 +108,12 @@ export class ChaosServer {
     });
   }
 
-  /** Launched before, it answers. */
+  /** Resolves when it answers. Throws when it ends before. */
   async started(): Promise<void> {
     await eventually(`server ${this.number} answers`, startMsMax, async () => {
-      assert(this.isRunning, `Server ${this.number} ended`);
-      return (await this.info('server')) !== undefined;
+      return !this.isRunning || (await this.info('server')) !== undefined;
     });
+    assert(this.isRunning, `Server ${this.number} ended`);
   }
 
   /** Resolves when it has ended. SIGTERM lets it hand over and close first. */

@@ -38,14 +38,7 @@ export class Epoch {
 
   nextRead(): readonly string[] {
     const chance = this.#random();
-    const [a, b, n] = this.#transactionKeys;
-    if (chance < transactionShare / 2) return transactionOf([['MGET', a, b], ['GET', n]]); // biome-ignore format: one line each
-    if (chance < transactionShare)
-      return this.#pick([
-        ['MGET', a, b, n],
-        ['GET', n],
-        ['GET', a],
-      ]);
+    if (chance < transactionShare) return this.#transactionRead();
     if (chance < transactionShare + expiringShare) return this.#expiringRead();
     return this.#source.nextRead().map((word) => this.#renamed(word));
   }
@@ -76,6 +69,18 @@ export class Epoch {
       ['SET', a, this.value(client)],
       ['INCR', n],
       ['MGET', a, b, n],
+    ]);
+  }
+
+  #transactionRead(): readonly string[] {
+    const [a, b, n] = this.#transactionKeys;
+    return this.#pick<readonly string[]>([
+      transactionOf([
+        ['MGET', a, b],
+        ['GET', n],
+      ]),
+      ['MGET', a, b, n],
+      ['GET', a],
     ]);
   }
 

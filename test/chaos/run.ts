@@ -101,7 +101,11 @@ export class ChaosRun {
       },
     };
     this.#cluster = await ChaosCluster.start({
-      ...{ directory, serverCount: servers, network, smallDiskOf, events },
+      directory,
+      serverCount: servers,
+      network,
+      smallDiskOf,
+      events,
     });
     if (smallDiskOf !== undefined) this.#tell(`the small disk is that of server ${smallDiskOf}`);
     const watch = new Watch(this.#clients, this.#totals, (words) => this.#tell(words));

@@ -12,7 +12,10 @@ function verdictOf(history: readonly Operation[]): string {
 
 describe('A transaction in a history', () => {
   it('has the commands that it was made of', () => {
-    const commands = [['SET', 'k', 'a'], ['GET', 'k']]; // biome-ignore format: a pair
+    const commands = [
+      ['SET', 'k', 'a'],
+      ['GET', 'k'],
+    ];
     assert.deepEqual(commandsOf(transactionOf(commands)), commands);
     assert.deepEqual(transactionOf(commands), 'MULTI | SET k a | GET k | EXEC'.split(' '));
     assert.deepEqual(commandsOf(['GET', 'k']), [['GET', 'k']]);
