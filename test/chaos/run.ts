@@ -46,6 +46,8 @@ const readers = 3;
 const epochMs = 3_000;
 const tickMs = 100;
 const reportMs = 5_000;
+/** One mistake is seen by many reads. */
+const findingsShown = 20;
 const errorLevel = 50;
 /** Those that were settled last. */
 const settledMax = 5_000;
@@ -110,7 +112,9 @@ export class ChaosRun {
     if (smallDiskOf !== undefined) this.#tell(`the small disk is that of server ${smallDiskOf}`);
     const watch = new Watch(this.#clients, this.#totals, (words) => this.#tell(words));
     try {
-      while (this.#elapsedMs < minutes * 60_000) await this.#round(watch);
+      const endMs = this.#elapsedMs + minutes * 60_000;
+      do await this.#round(watch);
+      while (this.#elapsedMs < endMs);
       await this.#end();
     } finally {
       watch.close();
@@ -259,7 +263,10 @@ export class ChaosRun {
     const path = join(this.#options.directory, 'history.jsonl');
     const operations = this.#epochs.flatMap(({ recording }) => recording.operations);
     fs.writeFileSync(path, operations.map((each) => `${JSON.stringify(each)}\n`).join(''));
-    throw new Violation(this.#findings.join('\n'));
+    const more = this.#findings.length - findingsShown;
+    const lines = this.#findings.slice(0, findingsShown);
+    if (more > 0) lines.push(`… and ${more} more`);
+    throw new Violation(lines.join('\n'));
   }
 
   #readLogs(): void {
