@@ -110,10 +110,14 @@ export class ChaosServer {
 
   /** Resolves when it answers. Throws when it ends before. */
   async started(): Promise<void> {
+    await this.startedOrEnded();
+    assert(this.isRunning, `Server ${this.number} ended`);
+  }
+
+  async startedOrEnded(): Promise<void> {
     await eventually(`server ${this.number} answers`, startMsMax, async () => {
       return !this.isRunning || (await this.info('server')) !== undefined;
     });
-    assert(this.isRunning, `Server ${this.number} ended`);
   }
 
   /** Resolves when it has ended. SIGTERM lets it hand over and close first. */

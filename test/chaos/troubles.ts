@@ -212,7 +212,10 @@ async function slowLink(context: TroubleContext): Promise<void> {
 
 // ------------------------------------------------------------------------------------ disk
 
-/** To the last byte, and its server ends; or until it refuses writes, if it leads. */
+/**
+ * To the last byte, and its server ends; or until it refuses writes, if it leads. One that starts
+ * meanwhile may end a while after there is room again.
+ */
 async function fullDisk({ cluster, random, holdMs, tell }: TroubleContext): Promise<void> {
   const server = cluster.smallDisk;
   if (server === undefined || server.isDiskFull) return;
@@ -226,6 +229,7 @@ async function fullDisk({ cluster, random, holdMs, tell }: TroubleContext): Prom
     await pause(holdMs);
   } finally {
     fs.rmSync(path, { force: true });
+    await server.startedOrEnded();
     server.launch();
     server.isDiskFull = false;
   }
