@@ -21,16 +21,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 process.stdin.on('end', () => process.exit(exitCodes.interrupted)).resume();
 
-process.on('uncaughtException', (error) => {
-  process.stderr.write(`chaos: ${error.stack}\n`);
-  process.exit(exitCodes.trouble);
-});
+process.on('uncaughtException', onTrouble);
 
 let code: number = exitCodes.passed;
 try {
   await run.run();
 } catch (error) {
-  if (!(error instanceof Violation)) throw error;
+  if (!(error instanceof Violation)) throw onTrouble(error);
   isKept = true;
   code = exitCodes.violation;
   process.stdout.write(
@@ -40,3 +37,8 @@ try {
 }
 process.stdout.write(`${run.summary.join('\n')}\n`);
 process.exit(code);
+
+function onTrouble(error: unknown): never {
+  process.stderr.write(`chaos: ${(error as Error).stack}\n`);
+  process.exit(exitCodes.trouble);
+}

@@ -39,6 +39,11 @@ const given = await yargs(hideBin(process.argv))
   .option('servers', { type: 'number', default: 3, choices: [3, 5], describe: 'How many' })
   .strict()
   .version(false)
+  .check(({ seed, minutes }) => {
+    if (seed !== undefined && !Number.isInteger(seed)) throw new Error('--seed takes an integer');
+    if (!(minutes > 0)) throw new Error('--minutes takes a number above 0');
+    return true;
+  })
   .parse();
 
 const enclosure = findEnclosure();
