@@ -15,10 +15,7 @@ export function lockDirectory(directory: string): () => void {
     database.exec('BEGIN EXCLUSIVE');
   } catch (cause) {
     database.close();
-    throw new DirectoryError(
-      `Cannot use "${directory}": another server is running on it (see its pid file)`,
-      { cause },
-    );
+    throw refusal(directory, 'another server', cause);
   }
   return () => database.close();
 }
@@ -36,10 +33,17 @@ export function lockForReading(directory: string): () => void {
     database.exec('BEGIN; SELECT count(*) FROM sqlite_master');
   } catch (cause) {
     database.close();
-    throw new DirectoryError(
-      `Cannot use "${directory}": a server is running on it (see its pid file)`,
-      { cause },
-    );
+    throw refusal(directory, 'a server', cause);
   }
   return () => database.close();
+}
+
+/** SQLite also fails for reasons of its own, as on a full disk: then nobody is to be looked for. */
+function refusal(directory: string, holder: string, cause: unknown): DirectoryError {
+  const { code, message } = cause as Error & { readonly code?: string };
+  const text =
+    code?.startsWith('SQLITE_BUSY') === true
+      ? `Cannot use "${directory}": ${holder} is running on it (see its pid file)`
+      : `Cannot take the lock of "${directory}": ${message}`;
+  return new DirectoryError(text, { cause });
 }

@@ -1,8 +1,8 @@
 // What the commands of Redis do to the keys they name, for the linearizability checker.
 //
 // Registers (SET, GETSET, GETDEL, DEL), counters (INCR, INCRBY), lists that only grow at their end
-// (APPEND), and several keys at once (MSET, MGET; their keys share a hash tag). No expiry: it depends on
-// clocks, and has a checker of its own. It shares no code with what it checks.
+// (APPEND), and several keys at once (MSET, MGET, MULTI … EXEC; their keys share a hash tag). No expiry: it
+// depends on clocks, and has a checker of its own. It shares no code with what it checks.
 //
 // Keys that some command names together are searched together, all others by themselves. That is finer
 // than by hash tag, and as right: no reply depends on a key that its command does not name.
@@ -10,6 +10,7 @@
 import assert from 'node:assert/strict';
 import type { Model, Step } from './linearizability.js';
 import type { Operation } from './operation.js';
+import { commandsOf, withoutTransactions } from './transaction.js';
 
 /**
  * Text; a number is that many bytes that no reply shows. In which order appends came that nobody will see
@@ -42,7 +43,7 @@ export function redisModel(history: readonly Operation[]): Model<RedisState> {
   return {
     init: new Map(),
     step: (state, command, reply): Step<RedisState> => {
-      const outcome = commandOf(command).execute(state, command, shown);
+      const outcome = execute(state, command, shown);
       return {
         isLegal: reply === undefined || isReply(reply, outcome.reply),
         state: outcome.state ?? state,
@@ -64,6 +65,17 @@ function isReply(reply: unknown, expected: ExpectedReply): boolean {
 }
 
 // ------------------------------------------------------------------------------------ commands
+
+function execute(state: RedisState, command: readonly string[], shown: ShownTexts): Outcome {
+  if (command[0] !== 'MULTI') return commandOf(command).execute(state, command, shown);
+  const reply: ExpectedReply[] = [];
+  for (const each of commandsOf(command)) {
+    const outcome = commandOf(each).execute(state, each, shown);
+    reply.push(outcome.reply);
+    state = outcome.state ?? state;
+  }
+  return { reply, state };
+}
 
 function get(state: RedisState, [, key]: readonly string[]): Outcome {
   return { reply: shownValue(state, key!) };
@@ -183,6 +195,10 @@ function commandOf([name]: readonly string[]): ModelCommand {
 }
 
 function keysOf(command: readonly string[]): readonly string[] {
+  return commandsOf(command).flatMap(keysOfOne);
+}
+
+function keysOfOne(command: readonly string[]): readonly string[] {
   const { keys } = commandOf(command);
   const args = command.slice(1);
   if (keys === 'all') return args;
@@ -200,7 +216,7 @@ class ShownTexts {
 
   constructor(history: readonly Operation[]) {
     const texts = new Map<string, Set<string>>();
-    for (const { command, reply } of history) {
+    for (const { command, reply } of withoutTransactions(history)) {
       if (/^incr/i.test(command[0]!)) this.#counted.add(command[1]!);
       const replies = Array.isArray(reply) ? reply : [reply];
       for (const [at, key] of keysOf(command).entries()) {

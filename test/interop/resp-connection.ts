@@ -48,11 +48,14 @@ export class RespConnection {
   readonly #closed: Promise<void>;
   #isClosed = false;
 
-  static open(port: number, host = '127.0.0.1'): Promise<RespConnection> {
+  /** Rejects after `deadlineMs`, if given: a server that is cut off does not even refuse. */
+  static open(port: number, host = '127.0.0.1', deadlineMs = 0): Promise<RespConnection> {
     return new Promise((resolve, reject) => {
       const socket = net.connect({ port, host, noDelay: true });
+      socket.setTimeout(deadlineMs, () => socket.destroy(new ConnectionLost()));
       socket.once('error', reject);
       socket.once('connect', () => {
+        socket.setTimeout(0);
         socket.off('error', reject);
         resolve(new RespConnection(socket));
       });

@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import type { ServerUnderTest } from './cluster-under-test.js';
 import { runProgram } from './run-program.js';
 
 /** Moves the server's directory to a disk of `size`, as in `24m`. Returns where it is mounted. */
-export async function mountSmallDisk(server: ServerUnderTest, size: string): Promise<string> {
-  const { directory } = server;
+export async function mountSmallDisk(
+  { directory }: { readonly directory: string },
+  size: string,
+): Promise<string> {
   const files = fs.readdirSync(directory).map((name) => ({
     path: `${directory}/${name}`,
     bytes: fs.readFileSync(`${directory}/${name}`),

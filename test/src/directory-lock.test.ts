@@ -32,6 +32,17 @@ describe('The lock of a directory', () => {
     lockDirectory(directory)();
   });
 
+  it('that cannot be taken for another reason is not said to be had by a server', () => {
+    // A full disk does the same, and takes a mount of its own.
+    fs.writeFileSync(join(directory, 'lock'), 'no database'.repeat(1000));
+    for (const lock of [lockDirectory, lockForReading]) {
+      assert.throws(() => lock(directory), {
+        name: 'DirectoryError',
+        message: `Cannot take the lock of "${directory}": file is not a database`,
+      });
+    }
+  });
+
   it('is not made by a reader, nor changed', () => {
     lockForReading(directory)();
     assert.deepEqual(fs.readdirSync(directory), []);
