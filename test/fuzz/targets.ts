@@ -1,6 +1,7 @@
 import type { FuzzTarget } from './target.js';
 import { bus } from './targets/bus.js';
 import { entry } from './targets/entry.js';
+import { greeting } from './targets/greeting.js';
 import { log } from './targets/log.js';
 import { machine } from './targets/machine.js';
 import { requestParser } from './targets/request-parser.js';
@@ -12,6 +13,7 @@ export const targets: readonly FuzzTarget[] = [
   requestParser,
   log,
   voteFile,
+  greeting,
   bus,
   transfer,
   snapshotManifest,
