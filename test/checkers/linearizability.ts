@@ -74,7 +74,7 @@ const stepsMaxDefault = 1_000_000;
  * Unanswered operations that are taken in a row, at most: at first few, because most histories need no
  * more and every further one multiplies the ways. Only the last search proves that there is no order.
  */
-const runLengths = [2, Number.POSITIVE_INFINITY];
+const runLengths = [1, 2, Number.POSITIVE_INFINITY];
 
 /** Steps, not seconds, bound the search, so that it ends in the same way everywhere. */
 export function checkLinearizability<State>(
