@@ -92,6 +92,8 @@ export interface RaftNodeConfig {
   readonly timers: Timers;
   readonly chance: Chance;
   readonly events: RaftNodeEvents;
+  /** Why the disk has no room for a snapshot, as the end of a sentence. Left out: nobody looks. */
+  readonly whyNoRoom?: () => string | undefined;
 }
 
 /** What became of commands that this replica will not answer by applying them. */
@@ -312,6 +314,7 @@ export class RaftNode {
       clock: config.clock,
       membershipAt: (index) => this.#memberships.asOf(index),
       whyNot: () => this.#whyNoSnapshot(),
+      whyNoRoom: () => config.whyNoRoom?.(),
       onTaken: () => this.#compact(),
       onEvent: (event) => {
         config.events.onSnapshot(event);

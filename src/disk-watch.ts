@@ -7,6 +7,9 @@
 //
 //     free bytes   ─────── min ─────── min + 1/8 ───────▶
 //                   low    │  as before  │    not low
+//
+// What is kept free so is for deletes, and for the snapshot that makes the log shorter. But that must leave
+// an eighth, or it would fill the disk itself while the log is written beside it.
 
 import type { Timers } from '../raft/index.js';
 
@@ -51,6 +54,18 @@ export class DiskWatch {
   /** As last seen; undefined before the first look has ended. */
   get freeBytes(): number | undefined {
     return this.#freeBytes;
+  }
+
+  /** Why a snapshot of so many bytes has no room, as the end of a sentence; undefined: it has. */
+  whyNoRoomFor(snapshotBytes: number): string | undefined {
+    const freeBytes = this.#freeBytes;
+    const keptBytes = Math.floor(this.#options.minFreeBytes() / 8);
+    if (keptBytes === 0 || freeBytes === undefined) return undefined;
+    if (freeBytes - snapshotBytes >= keptBytes) return undefined;
+    return (
+      `it takes about ${snapshotBytes} bytes, ${freeBytes} are free, and ${keptBytes} must stay so, ` +
+      'an eighth of min-free-disk'
+    );
   }
 
   start(): void {

@@ -151,16 +151,85 @@ export function readIdentity(directory: string): Identity {
       { cause },
     );
   }
-  let parsed: Partial<Identity>;
+  return decodeIdentity(text, path);
+}
+
+/** `path` is for the sentence. Throws `DirectoryError`. */
+export function decodeIdentity(text: string, path: string): Identity {
+  let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
     throw new DirectoryError(`Cannot read "${path}": it is not JSON`, { cause });
   }
+  if (!isObject(parsed)) throw new DirectoryError(`Cannot read "${path}": it is no object`);
   if (parsed.format !== 1) {
-    throw new DirectoryError(`Cannot read "${path}": it has format ${parsed.format}, expected 1`);
+    const found = typeof parsed.format === 'number' ? `format ${parsed.format}` : 'no format';
+    throw new DirectoryError(`Cannot read "${path}": it has ${found}, expected 1`);
   }
-  return parsed as Identity;
+  if (!isIdentity(parsed) || !canBeWritten(parsed)) {
+    throw new DirectoryError(
+      `Cannot read "${path}": it has been changed, and what it says makes no sense`,
+    );
+  }
+  return parsed;
+}
+
+function isIdentity(value: Record<string, unknown>): value is Record<string, unknown> & Identity {
+  const { clusterId, serverId, serverNumber, replicas, groups } = value;
+  if (!isId(clusterId, 32) || !isId(serverId, 32) || !isCount(serverNumber)) return false;
+  if (!Array.isArray(replicas) || !replicas.every(isHostedReplica)) return false;
+  if (!Array.isArray(groups) || !groups.every(isGroup)) return false;
+  if (new Set(replicas.map(({ group }) => group)).size < replicas.length) return false;
+  return replicas.every(({ group }) => groups.some((each) => each.group === group));
+}
+
+/** As the birth of a replica needs. What else somebody put there may be deeper than the stack. */
+function canBeWritten(identity: Identity): boolean {
+  try {
+    return JSON.stringify(identity) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function isHostedReplica(value: unknown): value is HostedReplica {
+  if (!isObject(value)) return false;
+  const { group, replicaId, born, joinsAs } = value;
+  const isKnownFile =
+    born === null ||
+    (isObject(born) && [born.device, born.inode, born.birthMs].every(Number.isFinite));
+  const isMemberOrNone = joinsAs === undefined || isMember(joinsAs);
+  return isCount(group) && isId(replicaId, 40) && isKnownFile && isMemberOrNone;
+}
+
+function isGroup(value: unknown): value is Identity['groups'][number] {
+  if (!isObject(value) || !isCount(value.group)) return false;
+  return Array.isArray(value.members) && value.members.every(isMember);
+}
+
+function isMember(value: unknown): value is GroupMember {
+  if (!isObject(value)) return false;
+  const { replicaId, serverNumber, host, clientPort, busPort, announced } = value;
+  if (!isId(replicaId, 40) || !isCount(serverNumber) || !isCount(busPort)) return false;
+  return isAddress({ host, clientPort }) && (announced === undefined || isAddress(announced));
+}
+
+function isAddress(value: unknown): boolean {
+  return isObject(value) && typeof value.host === 'string' && isCount(value.clientPort);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isId(value: unknown, digits: number): value is string {
+  return typeof value === 'string' && value.length === digits && /^[0-9a-f]*$/.test(value);
+}
+
+/** Of servers, groups and ports. */
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
 export function writeIdentity(directory: string, identity: Identity): void {

@@ -268,6 +268,10 @@ export class Replica {
         onWarning: (text) => log.warn(text),
         onInfo: (text) => log.info(text),
       },
+      whyNoRoom: () => {
+        const bytes = machineFiles.stat(join(config.directory, 'live.db'))?.byteLength ?? 0;
+        return this.#disk.whyNoRoomFor(bytes);
+      },
     });
     this.#housekeeping = new Housekeeping({
       machine: this.#machine,

@@ -102,14 +102,18 @@ function headerCrc(frame: Buffer, entryCount: number): number {
  */
 export function decodeFrame(bytes: Buffer, segmentId: Buffer): DecodedFrame | undefined {
   const header = decodeFrameHeader(bytes, segmentId);
-  if (header === undefined) return undefined;
-  let offset = header.payloadOffset;
-  for (const row of header.rows) {
+  return header !== undefined && arePayloadsSound(bytes, header) ? header : undefined;
+}
+
+/** The rest of `decodeFrame`, for the header at the start of `bytes`. */
+export function arePayloadsSound(bytes: Buffer, { rows, payloadOffset }: DecodedFrame): boolean {
+  let offset = payloadOffset;
+  for (const row of rows) {
     const payload = bytes.subarray(offset, offset + row.byteLength);
-    if (crc32(payload) !== row.checksum) return undefined;
+    if (crc32(payload) !== row.checksum) return false;
     offset += row.byteLength;
   }
-  return header;
+  return true;
 }
 
 /** Whether somebody began to write a frame of that segment here, sound or not. */

@@ -7,7 +7,8 @@
 //     was written before it; reading the journal forwards gives the log. A new segment may void all
 //     segments before it, when a snapshot stands for them (`reset`).
 //   - With one write in flight, a frame proves that all frames before it were durable. That is what
-//     lets recovery tell a torn write from damage (`recovery.ts`).
+//     lets recovery tell a torn write from damage (`recovery.ts`). Of the last one nothing is proven:
+//     a start writes it again.
 //
 // A failed write or sync is never retried: what is on the disk is unknown from then on, and the
 // owner ends the process.
@@ -24,6 +25,7 @@ import { attempt, diskError, RaftError, rejoinAdvice } from '../errors.js';
 import type { ReplicaIdentity } from '../identity.js';
 import {
   alignFrame,
+  decodeFrame,
   frameAlignment,
   frameBytes,
   frameHeaderBytes,
@@ -147,7 +149,7 @@ export class Journal {
     this.#nextOffset = result.nextOffset;
     this.#nextFrameNumber = result.nextFrameNumber;
     this.#previousCrc = result.previousCrc;
-    this.#confirmLastFrame(result.last);
+    this.#repeatLastFrame(result.last);
     this.#spares.onUsed(this.#nextOffset, this.#currentByteLength);
   }
 
@@ -582,28 +584,36 @@ export class Journal {
   }
 
   /**
-   * What the page cache shows of the last frame may not be on the disk: the process may have died
-   * while it wrote it. Its entries are written again, before anybody is told. The sync comes first,
-   * because the new frame is read as proof that the one before it was durable.
+   * What the page cache shows of the last frame may be on no disk: the process may have died while it
+   * wrote it, or the write has failed. No sync would tell, for the kernel takes the pages of a failed
+   * write for clean. So it is written again before anybody is told of it: behind itself, since it may
+   * have been acknowledged, and under its own number, since the first one may be gone when the power
+   * is. What comes behind is chained to either.
    */
-  #confirmLastFrame(last: ScannedFrame | undefined): void {
+  #repeatLastFrame(last: ScannedFrame | undefined): void {
     if (last === undefined) return;
-    last.segment.file.syncSync();
-    const entries: Entry[] = [];
-    for (const { row, offset } of locateEntries(last)) {
-      const payload = Buffer.allocUnsafeSlow(row.byteLength);
-      last.segment.file.readSync(payload, offset);
-      assert.equal(crc32(payload), row.checksum);
-      if (row.index > this.baseIndex) entries.push({ ...row, payload });
+    const { frame } = last;
+    const isProven =
+      frame.frameNumber < this.#nextFrameNumber &&
+      last.segment.segmentNumber < this.#segments.at(-1)!.segmentNumber;
+    // By the header of the next segment.
+    if (isProven) return;
+    const bytes = Buffer.allocUnsafeSlow(frame.byteLength);
+    last.segment.file.readSync(bytes, last.offset);
+    assert.equal(decodeFrame(bytes, frame.segmentId)?.crc, frame.crc);
+    this.#nextFrameNumber = frame.frameNumber;
+    this.#previousCrc = frame.previousCrc;
+    if (this.#nextOffset + bytes.length > this.#currentByteLength) {
+      this.#beginSegmentSync(segmentHeaderBytes + bytes.length, undefined);
     }
-    const needed = frameBytes(entries);
-    if (this.#nextOffset + needed > this.#segments.at(-1)!.byteLength) {
-      this.#beginSegmentSync(segmentHeaderBytes + needed, undefined);
-    }
-    const frame = this.#encode(entries, undefined);
-    const whole = Buffer.concat(frame.parts);
-    this.#segments.at(-1)!.file.writeSync(whole, this.#nextOffset);
-    this.#onWritten(entries, frame);
+    const segment = this.#segments.at(-1)!;
+    const { segmentId } = segment;
+    const crc = writeFrameHeader(bytes, { ...frame, segmentId });
+    segment.file.writeSync(bytes, this.#nextOffset);
+    this.#takeScanned({ segment, offset: this.#nextOffset, frame: { ...frame, segmentId, crc } });
+    this.#nextOffset += bytes.length;
+    this.#nextFrameNumber += 1;
+    this.#previousCrc = crc;
   }
 
   #beginSegmentSync(bytesNeeded: number, snapshot: SnapshotEnd | undefined): void {

@@ -10,6 +10,13 @@
 //     … w-1  w  ✗ │ segment that expects w+2      the same
 //     … w-1  w  ✗ │ segment that expects w+1      the rest of the segment was never used
 //
+// A start writes the last frame again (`Journal.#repeatLastFrame`), because what the page cache shows
+// of it may be on no disk. When the power goes later, any copy but the last may be gone:
+//
+//     … w-1  w  w  w+1     copies in one segment are the same bytes: the chain goes on from each
+//     … w-1  ✗  w  w+1     the first was never on the disk: it is not missed
+//     … w-1  w  │ segment that expects w          the copy is there, or was never acknowledged
+//
 // Nothing is truncated on a guess, and nothing is read of what a snapshot stands for: segments before
 // one that voids them are removed first. Damage confined to the very last frame cannot be told from a
 // torn write; an idle log therefore ends in an empty frame.
@@ -19,9 +26,9 @@ import type { FileHandle } from '../effects.js';
 import type { EntryRow } from '../entry.js';
 import { RaftError, rejoinAdvice } from '../errors.js';
 import {
+  arePayloadsSound,
   beginsFrame,
   type DecodedFrame,
-  decodeFrame,
   decodeFrameHeader,
   frameAlignment,
 } from './frame.js';
@@ -40,7 +47,7 @@ export interface ScannedFrame {
 }
 
 export interface ScanResult {
-  /** The last good frame; undefined when there is none yet. */
+  /** The last good frame, or the last copy of it; undefined when there is none yet. */
   readonly last: ScannedFrame | undefined;
   /** Where the next frame of the last segment goes. */
   readonly nextOffset: number;
@@ -50,7 +57,7 @@ export interface ScanResult {
   readonly isTornFrameDropped: boolean;
 }
 
-/** Calls `onFrame` for every good frame in order. Throws `RaftError` DAMAGED. */
+/** Calls `onFrame` for every good frame in order, also for copies. Throws `RaftError` DAMAGED. */
 export function scanSegments(
   segments: readonly ScannedSegment[],
   onFrame: (found: ScannedFrame) => void,
@@ -63,23 +70,51 @@ export function scanSegments(
   let isTornFrameDropped = false;
 
   for (const [at, segment] of segments.entries()) {
+    if (last !== undefined && repeats(segment, last.frame)) {
+      expected = last.frame.frameNumber;
+      previousCrc = last.frame.previousCrc;
+    }
     checkSegmentFollows(segments[at - 1], segment, expected, previousCrc);
     const bytes = readSegment(segment);
-    let offset = segmentHeaderBytes;
-    while (offset < bytes.length) {
-      const frame = decodeFrame(bytes.subarray(offset), segment.segmentId);
-      if (frame === undefined) break;
-      if (frame.frameNumber !== expected || frame.previousCrc !== previousCrc) break;
+    nextOffset = segmentHeaderBytes;
+    for (let offset = segmentHeaderBytes; offset < bytes.length; ) {
+      const block = bytes.subarray(offset);
+      const frame = decodeFrameHeader(block, segment.segmentId);
+      if (frame !== undefined && frame.frameNumber > expected) {
+        throw unreadable(segment, nextOffset, expected, frame.frameNumber);
+      }
+      if (
+        frame === undefined ||
+        !isNextOrCopy(frame, expected, previousCrc) ||
+        !arePayloadsSound(block, frame)
+      ) {
+        offset += frameAlignment;
+        continue;
+      }
       last = { segment, offset, frame };
       onFrame(last);
+      expected = frame.frameNumber + 1;
       previousCrc = frame.crc;
-      expected += 1;
       offset += frame.byteLength;
+      nextOffset = offset;
     }
-    nextOffset = offset;
-    isTornFrameDropped = checkNothingFollows(bytes, offset, segment, expected);
+    // In a recycled segment there may be frames of its former life; those are nobody's remains.
+    const rest = bytes.subarray(nextOffset);
+    isTornFrameDropped = beginsFrame(rest, segment.segmentId);
   }
   return { last, nextOffset, nextFrameNumber: expected, previousCrc, isTornFrameDropped };
+}
+
+/** A copy in the same segment has the same crc; one that has not is no copy, but remains. */
+function isNextOrCopy(frame: DecodedFrame, expected: number, previousCrc: number): boolean {
+  const { frameNumber, crc } = frame;
+  if (frameNumber === expected) return frame.previousCrc === previousCrc;
+  return frameNumber === expected - 1 && crc === previousCrc;
+}
+
+/** Begun by a start for another copy of that frame, which had no room in the segment before. */
+function repeats(segment: ScannedSegment, { frameNumber, previousCrc }: DecodedFrame): boolean {
+  return segment.firstFrameNumber === frameNumber && segment.previousCrc === previousCrc;
 }
 
 function readSegment(segment: ScannedSegment): Buffer {
@@ -106,29 +141,16 @@ function checkSegmentFollows(
   }
 }
 
-/**
- * Looks behind the last good frame, at every place where a frame may begin. True when there are
- * remains of one frame there.
- */
-function checkNothingFollows(
-  bytes: Buffer,
-  from: number,
-  segment: ScannedSegment,
+function unreadable(
+  { path }: ScannedSegment,
+  offset: number,
   expected: number,
-): boolean {
-  // In a recycled segment there may be frames of its former life; those are nobody's remains.
-  const hasRemains = from < bytes.length && beginsFrame(bytes.subarray(from), segment.segmentId);
-  for (let offset = from; offset < bytes.length; offset += frameAlignment) {
-    const block = bytes.subarray(offset);
-    const header = decodeFrameHeader(block, segment.segmentId);
-    if (header !== undefined && header.frameNumber > expected) {
-      throw damaged(
-        `frame ${expected} at byte ${from} of "${segment.path}" was durable and is unreadable now ` +
-          `(frame ${header.frameNumber} follows it)`,
-      );
-    }
-  }
-  return hasRemains;
+  found: number,
+): RaftError {
+  return damaged(
+    `frame ${expected} at byte ${offset} of "${path}" was durable and is unreadable now ` +
+      `(frame ${found} follows it)`,
+  );
 }
 
 /** Throws `RaftError` when an entry of the frame leaves a gap behind the last one. */

@@ -53,6 +53,8 @@ export interface SnapshotterConfig {
   readonly membershipAt: (index: LogIndex) => Membership;
   /** Why none can be taken now, as the end of a sentence; undefined when one can. */
   readonly whyNot: () => string | undefined;
+  /** Why the disk has no room for one, as the end of a sentence; undefined when it has. */
+  readonly whyNoRoom: () => string | undefined;
   /** It is durable. */
   readonly onTaken: () => void;
   readonly onEvent: (event: SnapshotEvent) => void;
@@ -125,9 +127,13 @@ export class Snapshotter {
   }
 
   #begin(reason: string, waiting: SnapshotTaken[]): void {
-    const { machine, store, clock, onEvent } = this.#config;
+    const { machine, store, clock, whyNoRoom, onEvent } = this.#config;
     this.#waiting = waiting;
     this.#begunAtMs = clock.monotonicMs();
+    // As one that failed: the log tells it, and the next try waits. Going on could fill the disk, and a
+    // write to the log that fails ends the process.
+    const why = whyNoRoom();
+    if (why !== undefined) return this.#fail(new Error(`There is no room for a snapshot: ${why}`));
     onEvent({ kind: 'begun', reason, appliedIndex: machine.appliedIndex });
     let directory: string;
     try {

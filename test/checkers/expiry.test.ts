@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { drawn } from './drawn-history.js';
-import { findReappearances } from './expiry.js';
+import { findReappearances, findWrongDeadlines } from './expiry.js';
 
 function isGone(...rows: readonly string[]): boolean {
   return findReappearances(drawn(...rows)).length === 0;
@@ -78,6 +78,60 @@ describe('findReappearances', () => {
     assert.deepEqual(findReappearances(drawn(write, `${at(23)}|- GET k = nil -||- GET k = a -|`)), [
       'k came back without a write: client 2, 23–39: GET k → null, and later ' +
         "client 2, 40–54: GET k → 'a'",
+    ]);
+  });
+});
+
+function isDueAsSet(...rows: readonly string[]): boolean {
+  return findWrongDeadlines(drawn(...rows)).length === 0;
+}
+
+describe('findWrongDeadlines', () => {
+  const reading = (deadline: number, column = 23) =>
+    `${at(column)}|- PEXPIRETIME k = (${deadline}) -|`;
+
+  it('finds a deadline that another replica tells otherwise', () => {
+    assert(isDueAsSet(write, `${reading(105)}${reading(105, 1)}`));
+    assert(!isDueAsSet(write, `${reading(105)}${reading(106, 1)}`));
+    assert(!isDueAsSet(write, reading(105), reading(106, 60)));
+    assert(isDueAsSet(write, reading(105), reading(105, 60), '|- PEXPIRE k 9 ->'));
+  });
+
+  it('finds one that outlives a SET, a PERSIST or a GETEX PERSIST', () => {
+    for (const taken of ['SET k b = OK', 'PERSIST k = (1)', 'GETEX k PERSIST = a']) {
+      const rows = [write, `${at(23)}|- ${taken} -|`];
+      assert(!isDueAsSet(...rows, reading(105, 60)), taken);
+      assert(isDueAsSet(...rows, reading(-1, 60)), taken);
+      assert(isDueAsSet(...rows, reading(105)), `${taken} is concurrent`);
+    }
+  });
+
+  it('finds one that a command which was answered never set', () => {
+    for (const given of ['PEXPIRE k 9 = (1)', 'GETEX k PX 9 = a', 'SET k b PX 9 = OK']) {
+      const rows = ['|- SET k a = OK -|', `${at(23)}|- ${given} -|`];
+      assert(!isDueAsSet(...rows, reading(-1, 60)), given);
+      assert(isDueAsSet(...rows, reading(9, 60)), given);
+    }
+  });
+
+  it('lets one change that somebody set again', () => {
+    for (const given of ['PEXPIRE k 9 = (1)', 'GETEX k PX 9 = a', 'SET k b PX 9 = OK']) {
+      assert(isDueAsSet(write, reading(105), `${at(60)}|- ${given} -|`, reading(109, 90)), given);
+    }
+    for (const other of [
+      'PEXPIRE k 9 = (0)',
+      'PERSIST k = (0)',
+      'GETEX k = a',
+      'SET k b NX = nil',
+    ]) {
+      const rows = [write, reading(105), `${at(60)}|- ${other} -|`];
+      assert(!isDueAsSet(...rows, reading(109, 90)), other);
+    }
+  });
+
+  it('says who was told what', () => {
+    assert.deepEqual(findWrongDeadlines(drawn('|- SET k a = OK -|', reading(5))), [
+      'k has a deadline that nobody set: client 2, 23–47: PEXPIRETIME k → 5',
     ]);
   });
 });

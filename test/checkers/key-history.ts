@@ -43,6 +43,18 @@ interface Addition extends Write {
   readonly amount: bigint;
 }
 
+/** Gives the key a time to live, takes it, or ends the key. */
+interface Deadline extends Write {
+  readonly kind: 'timed' | 'untimed' | 'gone';
+}
+
+/** An answered PEXPIRETIME of a key that was there. */
+export interface DeadlineReading extends Interval {
+  readonly operation: Operation;
+  /** Milliseconds since the epoch; -1: it does not expire. */
+  readonly deadline: number;
+}
+
 /** An answered read that showed the value. */
 export interface Read extends Interval {
   readonly operation: Operation;
@@ -60,6 +72,8 @@ export interface Sighting extends Interval {
 export class KeyHistory {
   readonly reads: Read[] = [];
   readonly sightings: Sighting[] = [];
+  readonly deadlineReadings: DeadlineReading[] = [];
+  readonly #deadlines: Deadline[] = [];
   readonly #replacements: Replacement[] = [];
   readonly #appends: Append[] = [];
   readonly #additions: Addition[] = [];
@@ -68,6 +82,19 @@ export class KeyHistory {
 
   replace(operation: Operation, value: string | null): void {
     this.#replacements.push({ ...writeOf(operation), value });
+  }
+
+  setDeadline(operation: Operation, kind: Deadline['kind']): void {
+    this.#deadlines.push({ ...writeOf(operation), kind });
+    if (kind === 'timed') this.mayExpire = true;
+  }
+
+  readDeadline(operation: Operation): void {
+    const { returnedAt, invokedAt, reply } = operation;
+    if (returnedAt === undefined || typeof reply !== 'number') return;
+    this.see(operation, reply !== -2);
+    if (reply === -2) return;
+    this.deadlineReadings.push({ operation, invokedAt, returnedAt, deadline: reply });
   }
 
   append(operation: Operation, suffix: string): void {
@@ -135,6 +162,24 @@ export class KeyHistory {
     );
   }
 
+  /** Whether a command set such a deadline that no other has certainly replaced before the reading. */
+  mayHaveDeadline({ invokedAt, returnedAt, deadline }: DeadlineReading): boolean {
+    const kind = deadline === -1 ? 'untimed' : 'timed';
+    const known = this.#deadlines.filter((other) => other.returnedAt < invokedAt);
+    const latestStart = Math.max(...known.map((other) => other.invokedAt));
+    return this.#deadlines.some(
+      (one) => one.kind === kind && one.invokedAt <= returnedAt && one.returnedAt >= latestStart,
+    );
+  }
+
+  /** Whether another deadline may have been set between two readings, or beside them. */
+  mayDeadlineChange(before: DeadlineReading, after: DeadlineReading): boolean {
+    return this.#deadlines.some(
+      ({ invokedAt, returnedAt }) =>
+        returnedAt >= before.invokedAt && invokedAt <= after.returnedAt,
+    );
+  }
+
   /** Those acknowledged before `time` that began last. */
   lastKnownWrites(time: number, count: number): readonly Operation[] {
     return [...this.#replacements, ...this.#appends, ...this.#additions]
@@ -198,31 +243,49 @@ function record(operation: Operation, at: (key: string) => KeyHistory): void {
     case 'TTL':
     case 'PTTL':
       return at(key).see(operation, reply !== -2);
+    case 'PEXPIRETIME':
+      return at(key).readDeadline(operation);
     case 'STRLEN':
-    case 'PERSIST':
       return;
+    case 'PERSIST':
+      if (reply !== 0) at(key).setDeadline(operation, 'untimed');
+      return;
+    case 'GETEX': {
+      at(key).read(operation, reply);
+      const option = argument.toUpperCase();
+      if (option === '' || reply === null) return;
+      return at(key).setDeadline(operation, option === 'PERSIST' ? 'untimed' : 'timed');
+    }
     case 'SET': {
       const options = command.slice(3).map((option) => option.toUpperCase());
       assert(!options.includes('GET'), 'Whether a SET with GET took effect is not in its reply');
-      if (options.some((option) => /^(EX|PX|EXAT|PXAT)$/.test(option))) at(key).mayExpire = true;
+      assert(!options.includes('KEEPTTL'), 'What becomes of the time to live is not known here');
       // Null is the answer of NX and XX to a condition that was not met.
-      if (reply === 'OK' || reply === undefined) at(key).replace(operation, argument);
-      return;
+      if (reply !== 'OK' && reply !== undefined) return;
+      const isTimed = options.some((option) => /^(EX|PX|EXAT|PXAT)$/.test(option));
+      at(key).setDeadline(operation, isTimed ? 'timed' : 'untimed');
+      return at(key).replace(operation, argument);
     }
     case 'GETSET':
+      at(key).setDeadline(operation, 'untimed');
       return at(key).replace(operation, argument);
     case 'MSET':
       for (let place = 0; place < args.length; place += 2) {
+        at(args[place]!).setDeadline(operation, 'untimed');
         at(args[place]!).replace(operation, args[place + 1]!);
       }
       return;
     case 'DEL':
     case 'GETDEL':
-      for (const each of args) at(each).replace(operation, null);
+      for (const each of args) {
+        at(each).setDeadline(operation, 'gone');
+        at(each).replace(operation, null);
+      }
       return;
     case 'EXPIRE':
     case 'PEXPIRE':
-      at(key).mayExpire = true;
+      at(key).see(operation, reply === 1);
+      if (reply !== 0) at(key).setDeadline(operation, 'timed');
       return;
     case 'APPEND':
       return at(key).append(operation, argument);

@@ -74,7 +74,7 @@ const stepsMaxDefault = 1_000_000;
  * Unanswered operations that are taken in a row, at most: at first few, because most histories need no
  * more and every further one multiplies the ways. Only the last search proves that there is no order.
  */
-const runLengths = [2, Number.POSITIVE_INFINITY];
+const runLengths = [1, 2, Number.POSITIVE_INFINITY];
 
 /** Steps, not seconds, bound the search, so that it ends in the same way everywhere. */
 export function checkLinearizability<State>(
@@ -180,6 +180,7 @@ interface Taken<State> {
   readonly task: Task;
   /** Before it. */
   readonly state: State;
+  readonly description: string;
 }
 
 class Search<State> {
@@ -193,6 +194,7 @@ class Search<State> {
   readonly #taken: Taken<State>[] = [];
   readonly #visited = new Set<string>();
   #state: State;
+  #description: string;
   /** Of the answered ones. */
   #takenCount = 0;
   #deadEndCount = -1;
@@ -211,6 +213,7 @@ class Search<State> {
     this.#runLengthMax = runLengthMax;
     this.#count = history.length;
     this.#state = model.init;
+    this.#description = model.describe(model.init);
     const byCall = history.toSorted((a, b) => a.invokedAt - b.invokedAt);
     this.#answered = answeredTasks(byCall.filter(({ returnedAt }) => returnedAt !== undefined));
     this.#unanswered = unansweredTasks(byCall.filter(({ returnedAt }) => returnedAt === undefined));
@@ -280,7 +283,7 @@ class Search<State> {
     const { isLegal, state: after } = this.#step(before, task);
     if (!isLegal) return false;
     const description = this.#model.describe(after);
-    if (!isAnswered && description === this.#model.describe(before)) return false;
+    if (!isAnswered && description === this.#description) return false;
     if (this.#isNeedless(run, task, description)) return false;
 
     this.#mark(task);
@@ -290,8 +293,9 @@ class Search<State> {
       return false;
     }
     this.#visited.add(configuration);
-    this.#taken.push({ task, state: before });
+    this.#taken.push({ task, state: before, description: this.#description });
     this.#state = after;
+    this.#description = description;
     return true;
   }
 
@@ -300,6 +304,7 @@ class Search<State> {
     if (last === undefined) return undefined;
     this.#unmark(last.task);
     this.#state = last.state;
+    this.#description = last.description;
     return last.task;
   }
 
@@ -375,7 +380,7 @@ class Search<State> {
     this.#deadEndCount = this.#takenCount;
     this.deadEnd = {
       order: this.order,
-      state: this.#model.describe(this.#state),
+      state: this.#description,
       misfit: this.#firstReturn().task!.operation,
       count: this.#count,
     };

@@ -1,13 +1,16 @@
 // What simulated clients ask for: commands of a few keys, so that they get in each other's way.
 //
 // Keys come in groups that share a hash tag, for MSET and MGET. A key has one kind, by its name: `r…` a
-// register, `c` a counter, `l` a list of what was appended. Values are never written twice, so that a
-// value says who wrote it.
+// register, `c` a counter, `l` a list of what was appended, `e` a register that expires. Values are never
+// written twice, so that a value says who wrote it.
 
 import { randomInteger } from '../faults/seeded-random.js';
 
 export interface CommandMix {
   readonly groups: number;
+  /** Share of commands for keys that expire, and for how long these live at most, in milliseconds. */
+  readonly expiring: number;
+  readonly liveMsMax: number;
   /** Share of reads. */
   readonly reads: number;
   /** Bytes that some values are longer by. */
@@ -26,6 +29,7 @@ export class CommandSource {
 
   next(client: number): readonly string[] {
     if (this.#random() < this.#mix.reads) return this.nextRead();
+    if (this.#random() < this.#mix.expiring) return this.#nextExpiring(client);
     const { tag, register, counter, list } = this.#drawKeys();
     return this.#pick([
       ['SET', register, this.#value(client)],
@@ -42,6 +46,15 @@ export class CommandSource {
 
   nextRead(): readonly string[] {
     const { tag, register, counter, list } = this.#drawKeys();
+    if (this.#random() < this.#mix.expiring) {
+      const key = `${tag}e`;
+      return this.#pick([
+        ['GET', key],
+        ['EXISTS', key],
+        ['PTTL', key],
+        ['PEXPIRETIME', key],
+      ]);
+    }
     return this.#pick([
       ['GET', register],
       ['GET', counter],
@@ -49,6 +62,21 @@ export class CommandSource {
       ['MGET', `${tag}r1`, `${tag}r2`],
       ['STRLEN', list],
       ['EXISTS', register],
+    ]);
+  }
+
+  #nextExpiring(client: number): readonly string[] {
+    const key = `${this.#drawKeys().tag}e`;
+    const ms = String(randomInteger(this.#random, 1, this.#mix.liveMsMax));
+    return this.#pick([
+      ['SET', key, this.#value(client), 'PX', ms],
+      ['SET', key, this.#value(client), 'EX', '1'],
+      ['SET', key, this.#value(client)],
+      ['PEXPIRE', key, ms],
+      ['PERSIST', key],
+      ['GETEX', key, 'PX', ms],
+      ['GETEX', key, 'PERSIST'],
+      ['DEL', key],
     ]);
   }
 
@@ -65,7 +93,7 @@ export class CommandSource {
   /** Every key that a command may name. */
   get keys(): readonly string[] {
     const tags = Array.from({ length: this.#mix.groups }, (_, at) => `{${at + 1}}`);
-    return tags.flatMap((tag) => [`${tag}r1`, `${tag}r2`, `${tag}c`, `${tag}l`]);
+    return tags.flatMap((tag) => [`${tag}r1`, `${tag}r2`, `${tag}c`, `${tag}l`, `${tag}e`]);
   }
 
   #value(client: number, bytesMax = this.#mix.valueBytesMax): string {
@@ -74,4 +102,9 @@ export class CommandSource {
     const filler = isLong ? '.'.repeat(randomInteger(this.#random, 0, bytesMax)) : '';
     return `${client}-${this.#values}${filler}`;
   }
+}
+
+/** Of whose keys clocks decide what becomes: the model of linearizability knows none. */
+export function isOfExpiringKey([, key]: readonly string[]): boolean {
+  return key!.endsWith('e');
 }

@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { findLostWrites } from '../checkers/acknowledged-writes.js';
+import { findReappearances, findWrongDeadlines } from '../checkers/expiry.js';
 import { checkLinearizability, explain } from '../checkers/linearizability.js';
 import type { Operation } from '../checkers/operation.js';
 import { findStaleReads } from '../checkers/read-freshness.js';
 import { redisModel } from '../checkers/redis-model.js';
+import { isOfExpiringKey } from './commands.js';
 
 /**
  * Throws when something is wrong; the cheap checkers first, because they say more plainly what. `contents`
@@ -16,9 +18,15 @@ export function judge(
   history: readonly Operation[],
   contents: ReadonlyMap<string, string>,
 ): 'linearizable' | 'unknown' {
-  const findings = [...findLostWrites(history, contents), ...findStaleReads(history)];
+  const findings = [
+    ...findLostWrites(history, contents),
+    ...findStaleReads(history),
+    ...findReappearances(history),
+    ...findWrongDeadlines(history),
+  ];
   assert(findings.length === 0, findings.join('\n'));
-  const verdict = checkLinearizability(history, redisModel(history));
+  const lasting = history.filter(({ command }) => !isOfExpiringKey(command));
+  const verdict = checkLinearizability(lasting, redisModel(lasting));
   assert(verdict.kind !== 'violation', explain(verdict));
   return verdict.kind;
 }

@@ -104,6 +104,8 @@ export function drawPlan(random: () => number, changes: PlanChanges = {}): Plan 
     clientDepthMax: pick([1, 1, 3]),
     mix: {
       groups: randomInteger(random, 1, 3),
+      expiring: pick([0, 0.2, 0.5]),
+      liveMsMax: pick([100, 3_000]),
       reads: pick([0.2, 0.5]),
       valueBytesMax: pick([0, 0, 2_000, 40_000]),
     },

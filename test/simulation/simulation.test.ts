@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { seedsToRun } from '../faults/seeded-random.js';
 import { makeMemoryDirectory } from './memory-directory.js';
+import { regressionSeeds } from './regression-seeds.js';
 import { simulate } from './simulation.js';
 
 describe('Simulation', () => {
@@ -32,6 +33,12 @@ describe('Simulation', () => {
     if (seeds.length < 8) return;
     for (const [name, count] of Object.entries(sums)) assert(count > 0, `No run had ${name}`);
   });
+
+  for (const { seed, changes, found } of regressionSeeds) {
+    it(`does not find again with seed ${seed}: ${found}`, () => {
+      simulate(seed, directory, changes);
+    });
+  }
 
   it('does the same again for the same seed', function () {
     this.timeout(60_000);

@@ -245,7 +245,12 @@ class Simulation {
         command.map((word) => Buffer.from(word)),
         node.nowMs(),
       );
-      assert(reply !== needsTick && !(reply instanceof SlicedRead));
+      assert(!(reply instanceof SlicedRead));
+      // It is due, and no entry's stamp says so yet.
+      if (reply === needsTick) {
+        this.#history.forget(operation);
+        continue;
+      }
       this.#history.return(operation, show(reply));
       if (reply !== null) contents.set(key, String(show(reply)));
     }

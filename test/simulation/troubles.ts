@@ -222,12 +222,7 @@ export class Troubles {
     const share = pick(random, [0.01, 0.1, 1])!;
     server.tell('has a disk that fails');
     const { disk } = server;
-    disk.trouble = (operation, path) => {
-      // Bytes of a failed write stay in the page cache, and a restart takes them for durable. When the
-      // power goes after that, the replica finds a gap in its log and refuses to start, for good.
-      if (operation === 'write' && path.includes('/log/')) return undefined;
-      return random() < share ? 'EIO' : undefined;
-    };
+    disk.trouble = () => (random() < share ? 'EIO' : undefined);
     server.machineFault = () => (random() < share ? systemError() : undefined);
     this.#lasting(random, 300, () => {
       disk.trouble = () => undefined;

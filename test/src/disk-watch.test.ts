@@ -62,6 +62,20 @@ class World {
 }
 
 describe('The disk watch', () => {
+  it('lets a snapshot take of what is kept free, but for an eighth', () => {
+    const world = new World();
+    assert.equal(world.watch.whyNoRoomFor(1e9), undefined, 'nobody knows yet');
+    world.answer(700);
+    assert(world.watch.isLow);
+    assert.equal(world.watch.whyNoRoomFor(600), undefined);
+    assert.equal(
+      world.watch.whyNoRoomFor(601),
+      'it takes about 601 bytes, 700 are free, and 100 must stay so, an eighth of min-free-disk',
+    );
+    world.minFreeBytes = 0;
+    assert.equal(world.watch.whyNoRoomFor(1e9), undefined, 'never');
+  });
+
   it('looks at once, and knows nothing before it is answered', () => {
     const { watch, looks } = new World();
     assert.equal(looks, 1);

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import type { Entry } from '../../../raft/entry.js';
+import { attempt } from '../../../raft/errors.js';
 import type { Journal } from '../../../raft/log/index.js';
 import { PowerLost } from '../../faults/faulty-files.js';
 import { append, Disk, entriesOf, logDirectory, openJournal, readRange } from './journals.js';
@@ -31,11 +32,16 @@ function tryAppend(disk: Disk, journal: Journal, entries: Entry[], acknowledged:
   disk.drain();
 }
 
-/** Runs the story once for every operation in it; returns how many those were. */
-function enumerate(story: Story): number {
+/** The nth write from now on gets no further than the page cache. */
+function failWrite(disk: Disk, nth: number): void {
+  disk.files.fail({ operation: 'write', nth, code: 'EIO' });
+}
+
+/** Runs the story `seeds` times for every operation in it; returns how many those were. */
+function enumerate(story: Story, seeds = 12): number {
   for (let nth = 1; ; nth += 1) {
     let wasCut = false;
-    for (let seed = 1; seed <= 12; seed += 1) {
+    for (let seed = 1; seed <= seeds; seed += 1) {
       const disk = new Disk(seed * 1000 + nth);
       const acknowledged: Entry[] = [];
       story.before(disk);
@@ -125,6 +131,50 @@ describe('Journal with the power cut at every file operation', () => {
       },
     });
     assert(operations >= 3, `${operations} operations`);
+  });
+
+  it('opens after writes that failed, whose bytes only the page cache has', () => {
+    let cached = 0;
+    // Beside the frame before it, and in a segment that begins with it.
+    for (const payloadBytes of [20, 9000]) {
+      // Zeros of a segment, its header, or the frame; of the append and of each start after it.
+      for (const failing of [[2], [1, 1], [2, 3, 3]]) {
+        const operations = enumerate(
+          {
+            before: (disk) => {
+              const journal = open(disk);
+              append(disk, journal, entriesOf(1, 2, 1));
+              const [first, ...later] = failing;
+              failWrite(disk, first!);
+              tryAppend(disk, journal, entriesOf(3, 3, 1, payloadBytes), []);
+              disk.kill();
+              for (const nth of later) {
+                failWrite(disk, nth);
+                attempt(() => open(disk));
+                disk.kill();
+              }
+            },
+            during: (disk, acknowledged) => {
+              acknowledged.push(...entriesOf(1, 2, 1));
+              const journal = open(disk);
+              // What a start shows, the replica builds upon.
+              if (journal.lastIndex === 3) {
+                acknowledged.push(...entriesOf(3, 3, 1, payloadBytes));
+                cached += 1;
+              }
+              for (let index = acknowledged.length + 1; index <= 6; index += 1) {
+                if (disk.files.isDead) return;
+                tryAppend(disk, journal, entriesOf(index, index, 1, payloadBytes), acknowledged);
+              }
+              open(disk);
+            },
+          },
+          3,
+        );
+        assert(operations >= 7, `${operations} operations`);
+      }
+    }
+    assert(cached > 100, `Only ${cached} starts saw the bytes`);
   });
 
   it('leaves no spare behind that a later start would keep', () => {
