@@ -9,7 +9,8 @@ import { randomInteger } from '../faults/seeded-random.js';
 import { CommandSource } from '../simulation/commands.js';
 import { type Moments, Recording } from './recording.js';
 
-const mix = { groups: 3, reads: 0.4, valueBytesMax: 500 };
+/** Keys that expire have commands of their own here. */
+const mix = { groups: 3, reads: 0.4, valueBytesMax: 500, expiring: 0, liveMsMax: 1 };
 const transactionShare = 0.2;
 const expiringShare = 0.1;
 const expiryMsMax = 1_500;
