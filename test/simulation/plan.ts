@@ -28,6 +28,7 @@ export const troubleNames = [
   'fullDisk',
   'slowDisk',
   'clientCut',
+  'deposition',
 ] as const;
 
 export type TroubleName = (typeof troubleNames)[number];
@@ -43,6 +44,8 @@ export interface Plan {
   /** Clients that read at any replica. */
   readonly readers: number;
   readonly clientPauseMsMax: number;
+  /** Of those that only read. A leader that was deposed without knowing it gives them little time. */
+  readonly readerPauseMsMax: number;
   readonly clientDepthMax: number;
   readonly mix: CommandMix;
   readonly raft: Partial<RaftOptions>;
@@ -99,8 +102,9 @@ export function drawPlan(random: () => number, changes: PlanChanges = {}): Plan 
     sparesMax: pick([0, 2, 4]),
     safetyMs: pick([5_000, 10_000, 20_000]),
     writers: randomInteger(random, 1, 4),
-    readers: randomInteger(random, 0, 2),
+    readers: randomInteger(random, 0, 3),
     clientPauseMsMax: pick([50, 200, 600]),
+    readerPauseMsMax: pick([10, 50, 600]),
     clientDepthMax: pick([1, 1, 3]),
     mix: {
       groups: randomInteger(random, 1, 3),

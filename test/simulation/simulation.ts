@@ -109,7 +109,7 @@ class Simulation {
   }
 
   #newClient(number: number, isReader: boolean): SimClient {
-    const { clientPauseMsMax, clientDepthMax, delayMsMax } = this.#plan;
+    const { clientPauseMsMax, readerPauseMsMax, clientDepthMax, delayMsMax } = this.#plan;
     return new SimClient({
       number,
       world: this.#world,
@@ -118,7 +118,7 @@ class Simulation {
       source: this.#source,
       servers: () => this.#cluster.servers,
       isReader,
-      pauseMsMax: clientPauseMsMax,
+      pauseMsMax: isReader ? readerPauseMsMax : clientPauseMsMax,
       depthMax: clientDepthMax,
       delayMsMax,
     });

@@ -117,6 +117,8 @@ export class Troubles {
         return this.#slowDisk(random);
       case 'clientCut':
         return pick(random, this.#options.clients)?.socket?.vanish();
+      case 'deposition':
+        return this.#depose(random);
     }
   }
 
@@ -174,6 +176,28 @@ export class Troubles {
     if (server === undefined || server.process.timers.isPaused) return;
     server.pause();
     this.#lasting(random, 3_000, () => server.resume());
+  }
+
+  /**
+   * The leader sleeps until others have elected, and wakes cut off from them: it still believes that it
+   * leads, and finds what was asked meanwhile by the clients that stayed. The others write elsewhere.
+   */
+  #depose(random: Random): void {
+    const { world, plan, cluster, clients } = this.#options;
+    const { leader, network } = cluster;
+    if (leader === undefined || leader.process.timers.isPaused) return;
+    leader.tell('is cut off from all others');
+    network.isolate(leader.id);
+    leader.pause();
+    for (const { socket } of clients) if (random() < 0.5) socket?.vanish();
+    const wake = (): void => {
+      if (!this.#ends.delete(wake)) return;
+      leader.resume();
+      this.#lasting(random, 1_000, () => network.rejoin(leader.id));
+    };
+    this.#ends.add(wake);
+    const { electionTimeoutMilliseconds = 1_000 } = plan.raft;
+    world.after(electionTimeoutMilliseconds * (1 + 3 * random()), wake);
   }
 
   /** Stays wrong: nobody sets it right. */
