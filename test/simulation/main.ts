@@ -69,7 +69,7 @@ process.exitCode = isFailed ? 1 : 0;
 
 /** One thread takes the next seed, and the next, until there are none. */
 function work(): Promise<void> {
-  const workerData: WorkerData = { directory, changes };
+  const workerData: WorkerData = { directory, changes, isShrunk: true };
   const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
   return new Promise((resolve, reject) => {
     const takeNext = (): void => {

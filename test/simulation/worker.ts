@@ -7,6 +7,8 @@ import { type Failed, type Passed, run, shrink } from './run.js';
 export interface WorkerData {
   readonly directory: string;
   readonly changes: PlanChanges;
+  /** A smaller run is looked for when one fails. */
+  readonly isShrunk: boolean;
 }
 
 export interface WorkerAnswer {
@@ -15,11 +17,13 @@ export interface WorkerAnswer {
   readonly smaller?: Failed;
 }
 
-const { directory, changes } = workerData as WorkerData;
+const { directory, changes, isShrunk } = workerData as WorkerData;
 
 parentPort!.on('message', (seed: number) => {
   const result = run(seed, directory, changes);
-  const answer: WorkerAnswer =
-    result.kind === 'failed' ? { result, smaller: shrink(result, directory) } : { result };
+  const isShrinkable = isShrunk && result.kind === 'failed';
+  const answer: WorkerAnswer = isShrinkable
+    ? { result, smaller: shrink(result, directory) }
+    : { result };
   parentPort!.postMessage(answer);
 });
