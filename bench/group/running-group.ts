@@ -134,14 +134,18 @@ export class RunningGroup {
   }
 
   async #snapshotOf(server: LocalServer): Promise<void> {
+    // One that was due by itself would refuse a second one.
+    await this.#untilSnapshotEnded(server);
     await this.command(server, 'BGSAVE');
+    const status = await this.#untilSnapshotEnded(server);
+    if (status === 'ok') return;
+    throw new Trouble(`the snapshot of server ${server.number} ended with "${status}"`);
+  }
+
+  async #untilSnapshotEnded(server: LocalServer): Promise<string | undefined> {
     for (;;) {
       const info = await this.info(server, 'persistence');
-      if (info.get('rdb_bgsave_in_progress') === '0') {
-        const status = info.get('rdb_last_bgsave_status');
-        if (status === 'ok') return;
-        throw new Trouble(`the snapshot of server ${server.number} ended with "${status}"`);
-      }
+      if (info.get('rdb_bgsave_in_progress') === '0') return info.get('rdb_last_bgsave_status');
       await sleep(pollMs);
     }
   }
